@@ -1,0 +1,8 @@
+//! The pod: sign-in, tokens and the model proxy. Rooms in the order a request meets them.
+//!
+//! Surfaces (`door`, `oauth`, `inference`) depend on the rooms below them; only surfaces import axum, only `store` imports
+//! sqlx, only `upstream`, `identity` and `telemetry` open outbound connections, all through `gateway-egress`.
+
+pub mod clock;
+pub mod identity;
+pub mod session;
