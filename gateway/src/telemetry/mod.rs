@@ -1,0 +1,5 @@
+//! What leaves the pod about itself: audit lines.
+
+pub mod audit;
+
+pub use audit::Audit;
