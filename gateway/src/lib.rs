@@ -6,5 +6,7 @@
 pub mod clock;
 pub mod door;
 pub mod identity;
+pub mod inference;
 pub mod session;
 pub mod telemetry;
+pub mod upstream;

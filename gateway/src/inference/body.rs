@@ -29,11 +29,7 @@ pub struct Prompt {
 
 impl Prompt {
     pub fn parse(bytes: Bytes) -> Result<Self, Refusal> {
-        let [model, stream] = scan::members(&bytes, ["model", "stream"]).map_err(|error| match error {
-            ScanError::Invalid | ScanError::NotAnObject | ScanError::TooDeep | ScanError::Duplicate(_) => {
-                Refusal::BadBody(error)
-            }
-        })?;
+        let [model, stream] = scan::members(&bytes, ["model", "stream"]).map_err(Refusal::BadBody)?;
         let model_span = model.ok_or(Refusal::ModelMissing)?;
         let raw = &bytes[model_span.clone()];
         if raw.first() != Some(&b'"') {
