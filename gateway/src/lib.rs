@@ -7,4 +7,5 @@ pub mod clock;
 pub mod door;
 pub mod identity;
 pub mod session;
+pub mod store;
 pub mod telemetry;
