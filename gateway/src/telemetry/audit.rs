@@ -1,37 +1,41 @@
-//! One JSON line for each thing that somebody was allowed or refused: `ts`, `evt`, `request_id`, and the event's own fields.
-//!
-//! Invariant: writing a line never waits, and no line carries a secret or content; the caller chooses fields accordingly.
+//! Audit events: one JSON line each, with `ts`, `evt` and `request_id`; never a secret, never content.
 
 use std::sync::Arc;
 
 use chrono::SecondsFormat;
-use serde_json::{Map, Value};
+use serde::Serialize;
 
+use super::lines::Lines;
 use crate::clock::Clock;
 
-/// Takes finished lines and must not block.
-pub type Sink = Arc<dyn Fn(String) + Send + Sync>;
-
+/// Writes audit events; clones share the sink.
 #[derive(Clone)]
 pub struct Audit {
+    lines: Lines,
     clock: Arc<dyn Clock>,
-    sink: Sink,
+}
+
+#[derive(Serialize)]
+struct Event<'a, F> {
+    ts: String,
+    evt: &'static str,
+    request_id: &'a str,
+    #[serde(flatten)]
+    fields: F,
 }
 
 impl Audit {
-    pub fn new(clock: Arc<dyn Clock>, sink: Sink) -> Self {
-        Self { clock, sink }
+    pub fn new(lines: Lines, clock: Arc<dyn Clock>) -> Self {
+        Self { lines, clock }
     }
 
-    /// `fields` is an object; its members follow the three that every line has.
-    pub fn event(&self, name: &'static str, request_id: &str, fields: Value) {
-        let mut line = Map::new();
-        line.insert("ts".to_owned(), self.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true).into());
-        line.insert("evt".to_owned(), name.into());
-        line.insert("request_id".to_owned(), request_id.into());
-        if let Value::Object(fields) = fields {
-            line.extend(fields);
+    /// `fields` serialises to a JSON object; its keys stand beside the three that every event has.
+    pub fn event(&self, evt: &'static str, request_id: &str, fields: impl Serialize) {
+        let ts = self.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true);
+        let mut line = Vec::with_capacity(512);
+        if serde_json::to_writer(&mut line, &Event { ts, evt, request_id, fields }).is_ok() {
+            line.push(b'\n');
+            self.lines.write(line);
         }
-        (self.sink)(Value::Object(line).to_string());
     }
 }
