@@ -8,5 +8,6 @@ pub mod door;
 pub mod identity;
 pub mod inference;
 pub mod session;
+pub mod store;
 pub mod telemetry;
 pub mod upstream;
