@@ -59,6 +59,8 @@ pub enum Closing {
     Draining,
     /// What is open is told so and ends.
     Cut,
+    /// Nobody is here any more; the threads end.
+    Gone,
 }
 
 pub async fn serve(threads: Rc<Threads>, tcp: TcpStream, peer: IpAddr) {
@@ -89,7 +91,7 @@ async fn speak<S>(threads: Rc<Threads>, stream: S, peer: IpAddr, http2: bool)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let watch = Watch::new(Instant::now());
+    let watch = Watch::new(threads.door.activity.clone(), Instant::now());
     let stream = TokioIo::new(Watched::new(stream, watch.clone()));
     let service = {
         let (threads, watch) = (threads.clone(), watch.clone());
@@ -134,10 +136,10 @@ where
             return;
         }
         let phase = threads.phase.get();
-        if phase == Closing::Cut {
+        if phase >= Closing::Cut {
             watch.link().cut.set(true);
         }
-        if phase >= Closing::Draining && !told && (phase == Closing::Cut || !watch.is_busy()) {
+        if phase >= Closing::Draining && !told && (phase >= Closing::Cut || !watch.is_busy()) {
             told = true;
             shut(connection.as_mut());
         }

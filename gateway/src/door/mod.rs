@@ -4,6 +4,7 @@
 //! Invariant: a room behind the door can rely on [`request::Arrival`], on bounded heads and URLs, and on a peer that may be
 //! here.
 
+pub mod activity;
 pub mod client_address;
 pub mod connection;
 pub mod listener;

@@ -20,6 +20,7 @@ use tokio::runtime::Handle;
 use tower::ServiceExt;
 
 use super::{
+    activity::Activity,
     client_address,
     reply::{Content, Reply},
     request::{Arrival, ClientAddress, RequestId},
@@ -44,6 +45,7 @@ pub struct Door {
     /// Where those routes run, beside the store's and the provider's connections.
     pub control: Handle,
     pub draining: Arc<AtomicBool>,
+    pub activity: Arc<Activity>,
     pub audit: Audit,
     pub metrics: Arc<Metrics>,
 }

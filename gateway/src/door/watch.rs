@@ -8,12 +8,14 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::activity::Activity;
 use crate::inference::relay::Link;
 
 /// How long each phase may last.
@@ -55,11 +57,13 @@ pub struct Watch {
     busy: Cell<usize>,
     stalled: Cell<Option<Instant>>,
     link: Rc<Link>,
+    activity: Arc<Activity>,
 }
 
 impl Watch {
-    pub fn new(now: Instant) -> Rc<Self> {
+    pub fn new(activity: Arc<Activity>, now: Instant) -> Rc<Self> {
         Rc::new(Self {
+            activity,
             phase: Cell::new(Phase::New(now)),
             busy: Cell::new(0),
             stalled: Cell::new(None),
@@ -73,6 +77,7 @@ impl Watch {
 
     /// A whole head has arrived; until the guard is dropped a reply is due.
     pub fn begin(self: &Rc<Self>) -> Busy {
+        self.activity.begin();
         self.busy.set(self.busy.get() + 1);
         self.phase.set(Phase::Busy);
         Busy(self.clone())
@@ -118,6 +123,7 @@ pub struct Busy(Rc<Watch>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
+        self.0.activity.end();
         let left = self.0.busy.get() - 1;
         self.0.busy.set(left);
         if left == 0 {
@@ -204,7 +210,7 @@ mod tests {
     fn each_phase_has_its_own_patience() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        let watch = Watch::new(start);
+        let watch = Watch::new(Arc::default(), start);
         assert!(!watch.overdue(after(59), &PATIENCE) && watch.overdue(after(61), &PATIENCE), "silent from the start");
         watch.heard();
         assert!(!watch.overdue(after(9), &PATIENCE) && watch.overdue(after(12), &PATIENCE), "a head that trickles");
