@@ -4,5 +4,7 @@
 //! sqlx, only `upstream`, `identity` and `telemetry` open outbound connections, all through `gateway-egress`.
 
 pub mod clock;
+pub mod door;
 pub mod identity;
 pub mod session;
+pub mod telemetry;
