@@ -114,7 +114,7 @@ impl Origin {
                         None => converse(stream, seen, &*answer).await,
                         Some(tls) => match tls.accept(stream).await {
                             Ok(stream) => converse(stream, seen, &*answer).await,
-                            Err(_) => return,
+                            Err(_) => {}
                         },
                     }
                 });
