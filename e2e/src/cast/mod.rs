@@ -1,0 +1,4 @@
+//! Everybody who plays a part beside the gateway. Each part ends when it is dropped and listens on loopback only.
+
+pub mod certificate;
+pub mod postgres;
