@@ -4,5 +4,10 @@
 //! sqlx, only `upstream`, `identity` and `telemetry` open outbound connections, all through `gateway-egress`.
 
 pub mod clock;
+pub mod door;
 pub mod identity;
+pub mod inference;
 pub mod session;
+pub mod store;
+pub mod telemetry;
+pub mod upstream;
