@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod door;
 pub mod identity;
+pub mod oauth;
 pub mod session;
 pub mod store;
 pub mod telemetry;
