@@ -1,20 +1,33 @@
 //! What the rest of the pod may ask of the identity provider: send a browser there, redeem its code, renew a person.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
+use arc_swap::ArcSwap;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use gateway_config::Oidc;
-use gateway_egress::Egress;
-use secrecy::SecretString;
+use gateway_egress::{Client, Egress, Limits, Route, client_tls};
+use openidconnect::{PkceCodeChallenge, PkceCodeVerifier};
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::person::AdmittedPerson;
+use super::{
+    client_authentication::ClientAuthenticator, google_groups::GroupDirectory, key_set::KeySet, person::AdmittedPerson,
+    provider::Metadata,
+};
 use crate::clock::Clock;
 
 /// A browser about to leave for the identity provider: where to, and what must match when it comes back.
-#[derive(Debug)]
 pub struct Departure {
     pub to: Url,
     pub pending: PendingSignIn,
+}
+
+// The URL holds the state and the nonce.
+impl fmt::Debug for Departure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Departure").field("to", &self.to.origin().ascii_serialization()).finish_non_exhaustive()
+    }
 }
 
 /// Kept with the grant until the callback (all of it secret but to the one browser).
@@ -70,54 +83,140 @@ pub enum RenewalError {
 
 /// The discovered provider and our registration with it.
 pub struct RelyingParty {
-    #[expect(dead_code, reason = "the seam before its rooms")]
-    config: Oidc,
-    #[expect(dead_code, reason = "the seam before its rooms")]
-    egress: Arc<Egress>,
-    #[expect(dead_code, reason = "the seam before its rooms")]
-    clock: Arc<dyn Clock>,
+    pub(super) config: Oidc,
+    pub(super) redirect_uri: String,
+    pub(super) metadata: Metadata,
+    pub(super) keys: KeySet,
+    pub(super) client: Client,
+    pub(super) authenticator: ArcSwap<ClientAuthenticator>,
+    pub(super) directory: Option<GroupDirectory>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: SystemRandom,
 }
 
 impl RelyingParty {
     /// Reads the provider's discovery document and keys; fails where a boot must fail.
     pub async fn discover(
-        _config: &Oidc,
-        _redirect_uri: &str,
-        _egress: Arc<Egress>,
-        _clock: Arc<dyn Clock>,
+        config: &Oidc,
+        redirect_uri: &str,
+        egress: Arc<Egress>,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, SignInError> {
-        Err(SignInError::Unavailable { reason: "the seam before its rooms".to_owned() })
+        let route = if config.use_proxy { Route::ByEnvironment } else { Route::Direct };
+        let client = outward(egress.clone(), config.ca_cert_pem.as_deref(), route)?;
+        let metadata = Metadata::fetch(&client, config).await?;
+        let authenticator = authenticator(config, &metadata)?;
+        let directory = match &config.google_groups {
+            None => None,
+            Some(google) => {
+                let client = outward(egress, None, Route::ByEnvironment)?;
+                Some(GroupDirectory::open(google, client, clock.clone()).await?)
+            }
+        };
+        let keys = KeySet::fetch(client.clone(), metadata.jwks_uri.clone(), clock.clone()).await?;
+        Ok(Self {
+            config: config.clone(),
+            redirect_uri: redirect_uri.to_owned(),
+            metadata,
+            keys,
+            client,
+            authenticator: ArcSwap::from_pointee(authenticator),
+            directory,
+            clock,
+            random: SystemRandom::new(),
+        })
     }
 
     /// The origin of the provider's authorization endpoint, for the pages' `form-action`.
     pub fn authorization_origin(&self) -> String {
-        String::new()
+        self.metadata.authorization_endpoint.origin().ascii_serialization()
     }
 
     /// A new state, nonce and PKCE pair, and the authorization URL that carries them.
     pub fn depart(&self) -> Departure {
-        unreachable!("nothing is discovered yet")
+        let pending = PendingSignIn {
+            state: random_text(&self.random),
+            nonce: random_text(&self.random),
+            pkce_verifier: self.config.use_pkce.then(|| random_text(&self.random)),
+        };
+        let mut to = self.metadata.authorization_endpoint.clone();
+        let mut query = to.query_pairs_mut();
+        query
+            .append_pair("response_type", "code")
+            .append_pair("response_mode", "query")
+            .append_pair("client_id", &self.config.client_id)
+            .append_pair("redirect_uri", &self.redirect_uri)
+            .append_pair("scope", &self.config.scopes.join(" "))
+            .append_pair("state", pending.state.expose_secret())
+            .append_pair("nonce", pending.nonce.expose_secret());
+        if let Some(verifier) = &pending.pkce_verifier {
+            let verifier = PkceCodeVerifier::new(verifier.expose_secret().to_owned());
+            let challenge = PkceCodeChallenge::from_code_verifier_sha256(&verifier);
+            query
+                .append_pair("code_challenge", challenge.as_str())
+                .append_pair("code_challenge_method", challenge.method().as_str());
+        }
+        query.extend_pairs(&self.config.extra_auth_params);
+        drop(query);
+        Departure { to, pending }
     }
 
-    /// Redeems the callback's code. `iss` is the callback's RFC 9207 parameter.
-    pub async fn redeem(
-        &self,
-        _unverified_code: &str,
-        _unverified_iss: Option<&str>,
-        _pending: &PendingSignIn,
-    ) -> Result<SignIn, SignInError> {
-        unreachable!("nothing is discovered yet")
+    /// A changed `oidc.client_secret` or certificate, without a restart. One that cannot be used leaves the old one in place.
+    pub fn reload_credentials(&self, config: &Oidc) {
+        match authenticator(config, &self.metadata) {
+            Ok(authenticator) => self.authenticator.store(Arc::new(authenticator)),
+            Err(error) => tracing::error!(%error, "the new client credentials cannot be used; the old ones stay"),
+        }
     }
+}
 
-    /// Asks the provider whether the person is still there, and reads the claims anew; 3.5 s at most.
-    pub async fn renew(
-        &self,
-        _refresh_token: &SecretString,
-        _known: &super::person::Person,
-    ) -> Result<Renewal, RenewalError> {
-        unreachable!("nothing is discovered yet")
+impl fmt::Debug for RelyingParty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelyingParty").field("issuer", &self.metadata.issuer).finish_non_exhaustive()
     }
+}
 
-    /// A changed `oidc.client_secret` or certificate, without a restart.
-    pub fn reload_credentials(&self, _config: &Oidc) {}
+fn outward(egress: Arc<Egress>, ca_pem: Option<&str>, route: Route) -> Result<Client, SignInError> {
+    let tls = client_tls(ca_pem, &[]).map_err(|error| SignInError::Unavailable { reason: error.to_string() })?;
+    Ok(Client::new(egress, tls, route, Limits::default()))
+}
+
+fn authenticator(config: &Oidc, metadata: &Metadata) -> Result<ClientAuthenticator, SignInError> {
+    ClientAuthenticator::new(&config.client_id, &config.authentication, metadata.auth_methods.as_deref())
+        .map_err(|reason| SignInError::Untrustworthy { reason: format!("client authentication: {reason}") })
+}
+
+/// 256 bits, in characters that need no escaping anywhere.
+pub(super) fn random_text(random: &dyn SecureRandom) -> SecretString {
+    let mut bytes = [0; 32];
+    random.fill(&mut bytes).expect("a machine without randomness cannot sign anybody in");
+    URL_SAFE_NO_PAD.encode(bytes).into()
+}
+
+#[cfg(test)]
+pub(super) fn test_config() -> Oidc {
+    use gateway_config::{ClientAuthentication, EmailClaim, SigningAlgorithm};
+    Oidc {
+        issuer: Url::parse("https://idp.test").unwrap(),
+        issuer_text: "https://idp.test".to_owned(),
+        client_id: "gateway".to_owned(),
+        authentication: ClientAuthentication::Negotiated("secret".into()),
+        allowed_email_domains: Vec::new(),
+        allowed_groups: Vec::new(),
+        groups_claim: "groups".to_owned(),
+        google_groups: None,
+        email_claim: EmailClaim(vec!["email".to_owned()]),
+        scopes: vec!["openid".to_owned()],
+        extra_auth_params: Default::default(),
+        userinfo_fallback: false,
+        use_pkce: true,
+        clock_skew: std::time::Duration::ZERO,
+        signing_algorithm: SigningAlgorithm::Rs256,
+        additional_authorized_parties: Vec::new(),
+        discovery_url: None,
+        use_proxy: false,
+        form_action_origins: Vec::new(),
+        ca_cert_pem: None,
+        scope_on_refresh: false,
+    }
 }

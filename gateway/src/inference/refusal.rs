@@ -1,0 +1,193 @@
+//! What the Messages API says when it says no: one enum, one function that turns it into a reply.
+//!
+//! The envelope and its types are the Messages API's ("Errors", Claude API documentation); `request_id` is ours.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+use super::scan::ScanError;
+use crate::{session::BearerRefusal, upstream::CredentialError};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("{}", bearer_message(*.0))]
+    Bearer(#[from] BearerRefusal),
+    #[error(transparent)]
+    BadBody(ScanError),
+    #[error("model is required")]
+    ModelMissing,
+    #[error("model must be a string")]
+    ModelNotString,
+    #[error("model {0:?} is not in the operator's model list; GET /v1/models lists what is")]
+    UnknownModel(String),
+    #[error("request body is larger than {most} bytes")]
+    TooLarge { most: u64 },
+    #[error("the request body did not arrive in time")]
+    BodyTooSlow,
+    #[error("the request body broke off")]
+    BodyBroken,
+    #[error("there is no such endpoint here; GET /protocol lists those that are")]
+    NotFound,
+    #[error("method not allowed")]
+    MethodNotAllowed,
+    #[error("the request's URL is too long")]
+    UrlTooLong,
+    #[error("this address may not use this gateway")]
+    AddressDenied,
+    /// Every upstream that serves the model failed; the best of their answers.
+    #[error("{}", .0.message())]
+    Upstreams(AllFailed),
+    #[error("the gateway is busy: every upstream has as many requests as it may have")]
+    AllFull,
+    #[error("the gateway failed to build the upstream request")]
+    Credential(#[from] CredentialError),
+}
+
+/// What is left when all upstreams failed (`upstreams.md`, "Failover").
+#[derive(Debug, Clone)]
+pub enum AllFailed {
+    Status { status: StatusCode, retry_after: Option<HeaderValue> },
+    Nothing { configured: usize },
+}
+
+impl AllFailed {
+    /// Generic words: a provider's own can name accounts, roles and projects.
+    fn message(&self) -> String {
+        match self {
+            Self::Nothing { configured } => format!("all upstreams failed ({configured} attempted)"),
+            Self::Status { status, .. } => match *status {
+                StatusCode::TOO_MANY_REQUESTS => "upstream rate limit exceeded; try again shortly, or ask the operator of this gateway",
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    "the upstream refused this gateway's credential; ask the operator of this gateway"
+                }
+                StatusCode::NOT_FOUND => "the upstream does not serve this model; ask the operator of this gateway",
+                _ => "the upstream does not support this request; ask the operator of this gateway",
+            }
+            .to_owned(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    request_id: &'a str,
+    error: Detail<'a>,
+}
+
+#[derive(Serialize)]
+struct Detail<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    message: &'a str,
+}
+
+/// The JSON error body, also the data of an `event: error`.
+pub fn envelope(status: StatusCode, message: &str, request_id: &str) -> Bytes {
+    let error = Detail { kind: error_type(status), message };
+    serde_json::to_vec(&Envelope { kind: "error", request_id, error }).unwrap_or_default().into()
+}
+
+pub fn error_type(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "authentication_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        501 => "not_supported",
+        529 => "overloaded_error",
+        500.. => "api_error",
+        _ => "invalid_request_error",
+    }
+}
+
+impl Refusal {
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Bearer(_) => StatusCode::UNAUTHORIZED,
+            Self::BadBody(_) | Self::ModelMissing | Self::ModelNotString | Self::UnknownModel(_) | Self::BodyBroken => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UrlTooLong => StatusCode::URI_TOO_LONG,
+            Self::AddressDenied => StatusCode::FORBIDDEN,
+            Self::Upstreams(AllFailed::Status { status, .. }) => *status,
+            Self::Upstreams(AllFailed::Nothing { .. }) => StatusCode::BAD_GATEWAY,
+            Self::AllFull => overloaded(),
+            Self::Credential(_) => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// A closed set of words, for metrics and the audit.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Bearer(refusal) => refusal.word(),
+            Self::BadBody(_) => "bad_body",
+            Self::ModelMissing | Self::ModelNotString => "bad_model",
+            Self::UnknownModel(_) => "unknown_model",
+            Self::TooLarge { .. } => "body_too_large",
+            Self::BodyTooSlow | Self::BodyBroken => "body_incomplete",
+            Self::NotFound | Self::MethodNotAllowed => "no_such_endpoint",
+            Self::UrlTooLong => "url_too_long",
+            Self::AddressDenied => "address_denied",
+            Self::Upstreams(_) | Self::Credential(_) => "upstreams_failed",
+            Self::AllFull => "upstreams_full",
+        }
+    }
+
+    pub fn response(&self, request_id: &str) -> Response<Bytes> {
+        let status = self.status();
+        let mut response = Response::new(envelope(status, &self.to_string(), request_id));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.advise(headers);
+        response
+    }
+
+    /// Whether and when to come back.
+    fn advise(&self, headers: &mut HeaderMap) {
+        match self {
+            Self::Bearer(refusal) if refusal.is_final() => {
+                headers.insert("x-should-retry", HeaderValue::from_static("false"));
+            }
+            Self::Upstreams(AllFailed::Status { status, retry_after }) => {
+                if let Some(retry_after) = retry_after {
+                    headers.insert(header::RETRY_AFTER, retry_after.clone());
+                }
+                if *status == StatusCode::NOT_IMPLEMENTED {
+                    headers.insert("x-should-retry", HeaderValue::from_static("false"));
+                }
+            }
+            Self::AllFull => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            // The rest of an oversized, slow or broken body is not waited for.
+            Self::TooLarge { .. } | Self::BodyTooSlow | Self::BodyBroken => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// 529 `overloaded_error` of the Messages API, which no registry of statuses knows.
+fn overloaded() -> StatusCode {
+    StatusCode::from_u16(529).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// Which check failed is for the audit; a client learns whether to sign in again.
+fn bearer_message(refusal: BearerRefusal) -> &'static str {
+    match refusal {
+        BearerRefusal::Missing => "missing bearer token",
+        BearerRefusal::Expired => "the access token has expired; sign in again with /login",
+        BearerRefusal::Revoked => "the session has ended; sign in again with /login",
+        _ => "invalid bearer token",
+    }
+}

@@ -1,0 +1,160 @@
+//! What is said about a request when it is over, however it ended: one audit line and the counters.
+
+use std::{sync::Arc, time::Instant};
+
+use serde::Serialize;
+
+use super::usage::Usage;
+use crate::{
+    door::request::Arrival,
+    session::Admitted,
+    telemetry::{
+        Audit, Metrics,
+        metrics::{Answered, Endpoint, Outcome, TokenKind, Tokens, UpstreamAttempt},
+    },
+};
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// The reply was passed on to its end.
+    Complete,
+    /// The client left first.
+    ClientGone,
+    /// The upstream broke off or fell silent.
+    UpstreamCut,
+    /// We stopped it: the drain's deadline.
+    Drained,
+    Refused,
+}
+
+/// Collects what is known as a request goes along; dropped, it speaks.
+pub struct Report {
+    audit: Audit,
+    metrics: Arc<Metrics>,
+    arrival: Arrival,
+    admitted: Arc<Admitted>,
+    endpoint: Endpoint,
+    pub model: Option<String>,
+    pub upstream: Option<String>,
+    pub upstream_request_id: Option<String>,
+    pub attempts: u32,
+    pub status: u16,
+    pub stream: bool,
+    pub first_byte_ms: Option<u64>,
+    pub usage: Usage,
+    pub ending: Ending,
+    pub reason: Option<&'static str>,
+    since: Instant,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    sub: &'a str,
+    email: Option<&'a str>,
+    session: String,
+    client: String,
+    endpoint: &'static str,
+    model: Option<&'a str>,
+    upstream: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_request_id: Option<&'a str>,
+    attempts: u32,
+    status: u16,
+    stream: bool,
+    ending: Ending,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    usage: &'a Usage,
+    first_byte_ms: Option<u64>,
+    duration_ms: u64,
+}
+
+impl Report {
+    pub fn new(audit: Audit, metrics: Arc<Metrics>, arrival: Arrival, admitted: Arc<Admitted>, endpoint: Endpoint) -> Self {
+        metrics.in_flight.inc();
+        Self {
+            audit,
+            metrics,
+            arrival,
+            admitted,
+            endpoint,
+            model: None,
+            upstream: None,
+            upstream_request_id: None,
+            attempts: 0,
+            status: 0,
+            stream: false,
+            first_byte_ms: None,
+            usage: Usage::default(),
+            ending: Ending::ClientGone,
+            reason: None,
+            since: Instant::now(),
+        }
+    }
+
+    pub fn attempt(&self, upstream: &str, outcome: Outcome) {
+        let label = UpstreamAttempt { upstream: upstream.to_owned(), outcome };
+        self.metrics.attempts.get_or_create(&label).inc();
+    }
+
+    pub fn first_byte(&mut self, since: Instant) {
+        let waited = since.elapsed();
+        self.metrics.first_byte_seconds.observe(waited.as_secs_f64());
+        self.first_byte_ms = Some(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    fn count(&self) {
+        self.metrics.in_flight.dec();
+        self.metrics.answered.get_or_create(&Answered { endpoint: self.endpoint, status: self.status }).inc();
+        if let Some(reason) = self.reason {
+            self.metrics.refuse(reason);
+        }
+        let Some(model) = &self.model else { return };
+        if self.endpoint != Endpoint::Messages {
+            return;
+        }
+        let counts = [
+            (TokenKind::Input, self.usage.input_tokens),
+            (TokenKind::Output, self.usage.output_tokens),
+            (TokenKind::CacheRead, self.usage.cache_read_input_tokens),
+            (TokenKind::CacheWrite, self.usage.cache_creation_input_tokens),
+        ];
+        for (kind, count) in counts {
+            if let Some(count) = count.filter(|count| *count > 0) {
+                self.metrics.tokens.get_or_create(&Tokens { model: model.clone(), kind }).inc_by(count);
+            }
+        }
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        self.count();
+        let person = self.admitted.person();
+        let line = Line {
+            sub: &person.sub.0,
+            email: person.email.as_deref(),
+            session: self.admitted.session().to_string(),
+            client: self.arrival.client.0.to_string(),
+            endpoint: match self.endpoint {
+                Endpoint::Messages => "messages",
+                Endpoint::CountTokens => "count_tokens",
+                Endpoint::Other => "other",
+            },
+            model: self.model.as_deref(),
+            upstream: self.upstream.as_deref(),
+            upstream_request_id: self.upstream_request_id.as_deref(),
+            attempts: self.attempts,
+            status: self.status,
+            stream: self.stream,
+            ending: self.ending,
+            reason: self.reason,
+            usage: &self.usage,
+            first_byte_ms: self.first_byte_ms,
+            duration_ms: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
+        };
+        self.audit.event("inference", &self.arrival.request_id.0, line);
+    }
+}

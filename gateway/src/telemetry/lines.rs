@@ -1,0 +1,173 @@
+//! Lines for the operator, written by a thread of their own.
+//!
+//! Whoever writes a line never waits: a full queue drops the line and counts it. The writer joins the lines that are ready
+//! into one write.
+
+use std::{
+    io::{self, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+const QUEUE: usize = 8192;
+const JOINED: usize = 64 * 1024;
+
+enum Word {
+    Line(Vec<u8>),
+    Flushed(SyncSender<()>),
+}
+
+/// A handle to the writer; clones share it.
+#[derive(Clone)]
+pub struct Lines {
+    queue: SyncSender<Word>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Lines {
+    /// Starts the writer; it ends when the last handle is dropped.
+    pub fn to(sink: impl Write + Send + 'static) -> io::Result<Self> {
+        let (queue, words) = sync_channel(QUEUE);
+        thread::Builder::new().name("lines".to_owned()).spawn(move || drain(&words, sink))?;
+        Ok(Self { queue, dropped: Arc::default() })
+    }
+
+    /// Queues one line, its newline included.
+    pub fn write(&self, line: Vec<u8>) {
+        if self.queue.try_send(Word::Line(line)).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Waits until what was queued is written, or `limit` has passed: the last act of a process.
+    pub fn flush(&self, limit: Duration) {
+        let (done, written) = sync_channel(1);
+        if self.queue.try_send(Word::Flushed(done)).is_ok() {
+            let _ = written.recv_timeout(limit);
+        }
+    }
+}
+
+fn drain(words: &Receiver<Word>, mut sink: impl Write) {
+    let mut joined = Vec::with_capacity(JOINED);
+    while let Ok(first) = words.recv() {
+        let mut next = Some(first);
+        let mut flushed = None;
+        while let Some(word) = next.take() {
+            match word {
+                Word::Line(line) => joined.extend_from_slice(&line),
+                Word::Flushed(done) => flushed = Some(done),
+            }
+            if joined.len() < JOINED && flushed.is_none() {
+                next = match words.try_recv() {
+                    Ok(word) => Some(word),
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+                };
+            }
+        }
+        // Nobody is left to tell when the operator's own sink fails.
+        let _ = sink.write_all(&joined).and_then(|()| sink.flush());
+        joined.clear();
+        if let Some(done) = flushed {
+            let _ = done.send(());
+        }
+    }
+}
+
+/// One log event on its way; queued whole when it is dropped.
+pub struct Line {
+    bytes: Vec<u8>,
+    lines: Lines,
+}
+
+impl Write for Line {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(part);
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.bytes.is_empty() {
+            self.lines.write(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line { bytes: Vec::with_capacity(256), lines: self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, mpsc};
+
+    use super::*;
+
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(part);
+            Ok(part.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Blocked(Receiver<()>);
+
+    impl Write for Blocked {
+        fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(part.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_arrive_whole_and_in_order() {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let lines = Lines::to(Shared(written.clone())).unwrap();
+        for n in 0..100 {
+            lines.write(format!("{n}\n").into_bytes());
+        }
+        lines.flush(Duration::from_secs(10));
+        let expected: String = (0..100).map(|n| format!("{n}\n")).collect();
+        assert_eq!(String::from_utf8(written.lock().unwrap().clone()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_sink_that_blocks_costs_lines_and_never_waits() {
+        let (release, held) = mpsc::channel();
+        let lines = Lines::to(Blocked(held)).unwrap();
+        for _ in 0..QUEUE * 2 {
+            lines.write(b"x\n".to_vec());
+        }
+        assert!(lines.dropped() >= (QUEUE / 2) as u64, "{} dropped", lines.dropped());
+        drop(release);
+    }
+}

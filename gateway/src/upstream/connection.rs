@@ -1,0 +1,152 @@
+//! One HTTP/1.1 connection to an upstream, driven by whoever uses it.
+//!
+//! Nobody spawns it: while a request is sent the sender polls it, while a reply is read the reply's body polls it
+//! ([`Connection::drive`]). A spawned connection would hand over one chunk at a time through a channel, two task switches
+//! each; driven in place, all chunks that are ready come together.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+    rt::{Read, ReadBufCursor, Write},
+};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use super::splice::Spliced;
+
+/// Bounds what one reply can hold here while its reader is slow.
+const BUFFER: usize = 64 * 1024;
+
+pub struct Connection {
+    sender: SendRequest<Spliced>,
+    driver: Pin<Box<http1::Connection<Wire, Spliced>>>,
+    used: bool,
+}
+
+/// A response head, and the connection that its body still comes through (`None` when the upstream closed it already).
+pub struct Received {
+    pub response: Response<Incoming>,
+    pub connection: Option<Connection>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// A kept connection turned out to be closed; the request may be sent again on a new one.
+    #[error("the kept connection was closed by the upstream")]
+    Stale,
+    #[error(transparent)]
+    Failed(hyper::Error),
+}
+
+impl Connection {
+    pub async fn over(wire: Wire) -> hyper::Result<Self> {
+        let (sender, driver) = http1::Builder::new().max_buf_size(BUFFER).handshake(wire).await?;
+        Ok(Self { sender, driver: Box::pin(driver), used: false })
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.sender.is_ready()
+    }
+
+    /// Lets the connection read and write what it can. Ready when it has ended.
+    pub fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.driver.as_mut().poll(cx).map(|_| ())
+    }
+
+    /// Sends and waits for the response head.
+    pub async fn send(mut self, request: Request<Spliced>) -> Result<Received, SendError> {
+        let reused = std::mem::replace(&mut self.used, true);
+        let mut head = Box::pin(self.sender.send_request(request));
+        let mut closed = false;
+        let response = poll_fn(|cx| {
+            if let Poll::Ready(response) = head.as_mut().poll(cx) {
+                return Poll::Ready(response);
+            }
+            closed = closed || self.driver.as_mut().poll(cx).is_ready();
+            head.as_mut().poll(cx)
+        })
+        .await;
+        drop(head);
+        match response {
+            Ok(response) => Ok(Received { response, connection: (!closed).then_some(self) }),
+            Err(error) if reused && (error.is_canceled() || error.is_incomplete_message() || error.is_closed()) => {
+                Err(SendError::Stale)
+            }
+            Err(error) => Err(SendError::Failed(error)),
+        }
+    }
+
+    /// Waits until the last reply is read to its end, so that the connection can be used again.
+    pub async fn idle(mut self) -> Option<Self> {
+        let idle = poll_fn(|cx| match self.driver.as_mut().poll(cx) {
+            Poll::Ready(_) => Poll::Ready(false),
+            Poll::Pending => self.sender.poll_ready(cx).map(|ready| ready.is_ok()),
+        });
+        idle.await.then_some(self)
+    }
+}
+
+/// Plain for a provider on the same host or behind a mesh, TLS for all others.
+pub enum Wire {
+    Plain(TokioIo<TcpStream>),
+    Tls(Box<TokioIo<TlsStream<TcpStream>>>),
+}
+
+impl Read for Wire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(io) => Pin::new(io).poll_read(cx, buffer),
+            Self::Tls(io) => Pin::new(io.as_mut()).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl Write for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(io) => Pin::new(io).poll_write(cx, bytes),
+            Self::Tls(io) => Pin::new(io.as_mut()).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(io) => Pin::new(io).poll_flush(cx),
+            Self::Tls(io) => Pin::new(io.as_mut()).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(io) => Pin::new(io).poll_shutdown(cx),
+            Self::Tls(io) => Pin::new(io.as_mut()).poll_shutdown(cx),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(io) => io.is_write_vectored(),
+            Self::Tls(io) => io.is_write_vectored(),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(io) => Pin::new(io).poll_write_vectored(cx, slices),
+            Self::Tls(io) => Pin::new(io.as_mut()).poll_write_vectored(cx, slices),
+        }
+    }
+}
