@@ -1,0 +1,3 @@
+//! Everybody who plays a part beside the gateway. Each part ends when it is dropped and listens on loopback only.
+
+pub mod openid;
