@@ -8,6 +8,7 @@ use std::{
 use e2e::cast::openid::{AuthMethod, Behaviour, Misbehaviour};
 use gateway::identity::{RelyingParty, SignInError};
 use gateway_egress::{Answer, Egress, EgressSettings, Resolver};
+use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -130,4 +131,42 @@ async fn use_proxy_and_discovery_url_decide_where_discovery_is_read() {
 
     discover(true, "10.1.2.3:80").await.unwrap();
     assert!(asked.lock().unwrap()[0].starts_with("CONNECT 10.1.2.3:80 HTTP/1.1\r\n"));
+}
+
+/// TLS for `localhost` in front of a plain address, and the CA that vouches for it.
+async fn tls_before(destination: String) -> (u16, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap(),
+        )
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let Ok(mut client) = acceptor.accept(client).await else { continue };
+            let mut origin = TcpStream::connect(&destination).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut client, &mut origin).await });
+        }
+    });
+    (port, certificate.pem())
+}
+
+#[tokio::test]
+async fn a_private_ca_is_trusted_for_the_provider_and_no_other_is() {
+    let stage = Stage::usual().await;
+    let (port, ca) = tls_before(stage.provider.issuer().replace("http://", "")).await;
+    let discovery = Url::parse(&format!("https://localhost:{port}/.well-known/openid-configuration")).unwrap();
+    let stage = stage.configured(|config| config.discovery_url = Some(discovery));
+    assert!(matches!(stage.try_discover().await, Err(SignInError::Unavailable { reason }) if reason.contains("TLS")));
+    let stage = stage.configured(|config| config.ca_cert_pem = Some(ca));
+    assert!(stage.try_discover().await.is_ok());
 }

@@ -6,6 +6,7 @@ mod client_authentication;
 mod discovery;
 mod google_groups;
 mod keys;
+mod logs;
 mod refusals;
 mod renewal;
 mod sign_in;

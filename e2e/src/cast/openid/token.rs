@@ -49,23 +49,23 @@ pub(crate) async fn token(desk: &Desk, asked: &Recorded) -> Answer {
         Some(Misbehaviour::TokenEndpointFails) => return answer(500, &json!({"message": "out of order"})),
         Some(Misbehaviour::TokenEndpointRedirectsTo(location)) => return redirect(&location),
         Some(Misbehaviour::RefusesWithServerError) => return answer(500, &json!({"error": "invalid_grant"})),
-        Some(Misbehaviour::TokenEndpointRefuses(code)) => return refusal(&code),
+        Some(Misbehaviour::TokenEndpointRefuses(code)) => return refusal(&code, asked),
         _ => {}
     }
     let mut books = desk.books();
     if !authenticated(&books.behaviour, asked, &desk.issuer) {
-        return refusal("invalid_client");
+        return refusal("invalid_client", asked);
     }
     match asked.form("grant_type") {
         Some("authorization_code") => redeem(desk, &mut books, asked),
         Some("refresh_token") => refresh(desk, &mut books, asked),
-        _ => refusal("unsupported_grant_type"),
+        _ => refusal("unsupported_grant_type", asked),
     }
 }
 
 fn redeem(desk: &Desk, books: &mut Books, asked: &Recorded) -> Answer {
     let Some(code) = asked.form("code").and_then(|code| books.codes.remove(code)) else {
-        return refusal("invalid_grant");
+        return refusal("invalid_grant", asked);
     };
     let proven = match (&code.challenge, asked.form("code_verifier")) {
         (None, None) => true,
@@ -73,16 +73,16 @@ fn redeem(desk: &Desk, books: &mut Books, asked: &Recorded) -> Answer {
         _ => false,
     };
     if !proven || asked.form("redirect_uri") != Some(&code.redirect_uri) {
-        return refusal("invalid_grant");
+        return refusal("invalid_grant", asked);
     }
     reply(desk, books, Grant { sub: code.sub, scope: code.scope }, Some(code.nonce))
 }
 
 fn refresh(desk: &Desk, books: &mut Books, asked: &Recorded) -> Answer {
     let sent = asked.form("refresh_token").unwrap_or_default().to_owned();
-    let Some(grant) = books.refresh_tokens.get(&sent).cloned() else { return refusal("invalid_grant") };
+    let Some(grant) = books.refresh_tokens.get(&sent).cloned() else { return refusal("invalid_grant", asked) };
     if !books.behaviour.find(&grant.sub).is_some_and(|person| person.enabled) {
-        return refusal("invalid_grant");
+        return refusal("invalid_grant", asked);
     }
     if books.behaviour.rotate_refresh_tokens {
         books.refresh_tokens.remove(&sent);
@@ -137,10 +137,11 @@ pub(crate) async fn userinfo(desk: &Desk, asked: &Recorded) -> Answer {
     answer(200, &Value::Object(claims))
 }
 
-/// In the words of a provider that quotes what it was sent.
-fn refusal(code: &str) -> Answer {
+/// Quotes all it was sent, as some providers do: a client must not pass that on to its log.
+fn refusal(code: &str, asked: &Recorded) -> Answer {
     let status = if code == "invalid_client" { 401 } else { 400 };
-    answer(status, &json!({"error": code, "error_description": format!("the provider says {code}")}))
+    let quoted: Vec<_> = asked.form.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    answer(status, &json!({"error": code, "error_description": format!("{code}: {}", quoted.join(" "))}))
 }
 
 fn authenticated(behaviour: &Behaviour, asked: &Recorded, issuer: &str) -> bool {
