@@ -6,5 +6,8 @@
 pub mod clock;
 pub mod door;
 pub mod identity;
+pub mod inference;
 pub mod session;
+pub mod store;
 pub mod telemetry;
+pub mod upstream;

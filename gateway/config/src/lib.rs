@@ -1,10 +1,32 @@
 //! The words of `gateway.yaml` and of a policy, validated.
 //!
 //! Invariant: a [`Config`] exists only if the whole file was valid; nothing downstream sees the raw file. This crate reads
-//! the file it is given and the files that file names, and nothing else.
+//! the file it is given and the files that file names, and nothing else. No complaint quotes a value.
+//!
+//! The way of a file: `yaml` makes a tree of it, `check` holds the tree against the tables of `vocabulary` (and `expansion`
+//! fills in variables and files), each section reads its own type through `fields`, `rules` compares sections, `not_yet`
+//! refuses what this version does not do.
 
+mod address;
+mod check;
+mod complaint;
+mod environment;
+mod expansion;
+mod fields;
+mod load;
+mod not_yet;
+mod path;
+mod pem;
+mod rules;
 pub mod section;
+mod vocabulary;
+mod yaml;
 
+pub use complaint::{ConfigError, ConfigErrors, Warning};
+pub use environment::{Environment, LogLevel, ProcessSettings};
+pub use expansion::{Disk, Files};
+pub use load::Loaded;
+pub use path::FieldPath;
 pub use section::{
     Config,
     http::{AccessControl, Limits, RateLimit, RateLimits, Timeouts},

@@ -1,5 +1,18 @@
-//! What every request passes before it meets a room: who it comes from, and under which name it is logged.
+//! What every request passes before it meets a room: client address, access lists, size limits, a request id, and the choice
+//! between the data path and the other routes.
+//!
+//! Invariant: a room behind the door can rely on [`request::Arrival`], on bounded heads and URLs, and on a peer that may be
+//! here.
 
+pub mod activity;
+pub mod client_address;
+pub mod connection;
+pub mod listener;
+pub mod reply;
 pub mod request;
+pub mod service;
+pub mod tls;
+pub mod watch;
 
-pub use request::{ClientAddress, RequestId};
+pub use request::{Arrival, ClientAddress, RequestId};
+pub use service::Door;

@@ -1,6 +1,8 @@
 //! What the door knows about a request, given to the rooms behind it as request extensions.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
+
+use aws_lc_rs::rand::SecureRandom;
 
 /// The client's own address: the peer's, or what a trusted proxy said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,3 +11,48 @@ pub struct ClientAddress(pub IpAddr);
 /// `req_` and 32 hex digits; in the reply's headers, the audit line and the error pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(pub String);
+
+/// One request at the door.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    pub request_id: RequestId,
+    pub client: ClientAddress,
+}
+
+impl RequestId {
+    /// Never guessable: it stands in pages and logs of others. Without randomness the process has worse problems than a
+    /// repeated id, so that is not an error.
+    pub fn random(random: &dyn SecureRandom) -> Self {
+        let mut bytes = [0; 16];
+        let _ = random.fill(&mut bytes);
+        let mut text = String::with_capacity(36);
+        text.push_str("req_");
+        for byte in bytes {
+            for nibble in [byte >> 4, byte & 15] {
+                text.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
+            }
+        }
+        Self(text)
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+
+    use super::*;
+
+    #[test]
+    fn a_request_id_has_the_documented_form() {
+        let id = RequestId::random(&SystemRandom::new());
+        let digits = id.0.strip_prefix("req_").unwrap();
+        assert!(digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)), "{id}");
+        assert_ne!(id, RequestId::random(&SystemRandom::new()));
+    }
+}

@@ -11,7 +11,7 @@ use crate::{session::BearerRefusal, upstream::CredentialError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    #[error(transparent)]
+    #[error("{}", bearer_message(*.0))]
     Bearer(#[from] BearerRefusal),
     #[error(transparent)]
     BadBody(ScanError),
@@ -27,8 +27,8 @@ pub enum Refusal {
     BodyTooSlow,
     #[error("the request body broke off")]
     BodyBroken,
-    #[error("{0}")]
-    NotFound(&'static str),
+    #[error("there is no such endpoint here; GET /protocol lists those that are")]
+    NotFound,
     #[error("method not allowed")]
     MethodNotAllowed,
     #[error("the request's URL is too long")]
@@ -113,13 +113,13 @@ impl Refusal {
             }
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UrlTooLong => StatusCode::URI_TOO_LONG,
             Self::AddressDenied => StatusCode::FORBIDDEN,
             Self::Upstreams(AllFailed::Status { status, .. }) => *status,
             Self::Upstreams(AllFailed::Nothing { .. }) => StatusCode::BAD_GATEWAY,
-            Self::AllFull => OVERLOADED.unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+            Self::AllFull => overloaded(),
             Self::Credential(_) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -127,13 +127,13 @@ impl Refusal {
     /// A closed set of words, for metrics and the audit.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Bearer(refusal) => refusal.reason(),
+            Self::Bearer(refusal) => refusal.word(),
             Self::BadBody(_) => "bad_body",
             Self::ModelMissing | Self::ModelNotString => "bad_model",
             Self::UnknownModel(_) => "unknown_model",
             Self::TooLarge { .. } => "body_too_large",
             Self::BodyTooSlow | Self::BodyBroken => "body_incomplete",
-            Self::NotFound(_) | Self::MethodNotAllowed => "no_such_endpoint",
+            Self::NotFound | Self::MethodNotAllowed => "no_such_endpoint",
             Self::UrlTooLong => "url_too_long",
             Self::AddressDenied => "address_denied",
             Self::Upstreams(_) | Self::Credential(_) => "upstreams_failed",
@@ -154,7 +154,7 @@ impl Refusal {
     /// Whether and when to come back.
     fn advise(&self, headers: &mut HeaderMap) {
         match self {
-            Self::Bearer(refusal) if !refusal.may_retry() => {
+            Self::Bearer(refusal) if refusal.is_final() => {
                 headers.insert("x-should-retry", HeaderValue::from_static("false"));
             }
             Self::Upstreams(AllFailed::Status { status, retry_after }) => {
@@ -177,8 +177,17 @@ impl Refusal {
     }
 }
 
-/// 529 "overloaded_error" of the Messages API; not a registered status, so built by hand.
-const OVERLOADED: Option<StatusCode> = match StatusCode::from_u16(529) {
-    Ok(status) => Some(status),
-    Err(_) => None,
-};
+/// 529 `overloaded_error` of the Messages API, which no registry of statuses knows.
+fn overloaded() -> StatusCode {
+    StatusCode::from_u16(529).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// Which check failed is for the audit; a client learns whether to sign in again.
+fn bearer_message(refusal: BearerRefusal) -> &'static str {
+    match refusal {
+        BearerRefusal::Missing => "missing bearer token",
+        BearerRefusal::Expired => "the access token has expired; sign in again with /login",
+        BearerRefusal::Revoked => "the session has ended; sign in again with /login",
+        _ => "invalid bearer token",
+    }
+}

@@ -53,7 +53,7 @@ pub struct Report {
 struct Line<'a> {
     sub: &'a str,
     email: Option<&'a str>,
-    session: &'a str,
+    session: String,
     client: String,
     endpoint: &'static str,
     model: Option<&'a str>,
@@ -132,12 +132,12 @@ impl Report {
 impl Drop for Report {
     fn drop(&mut self) {
         self.count();
-        let person = &self.admitted.person;
+        let person = self.admitted.person();
         let line = Line {
             sub: &person.sub.0,
             email: person.email.as_deref(),
-            session: &self.admitted.session.0,
-            client: self.arrival.client.to_string(),
+            session: self.admitted.session().to_string(),
+            client: self.arrival.client.0.to_string(),
             endpoint: match self.endpoint {
                 Endpoint::Messages => "messages",
                 Endpoint::CountTokens => "count_tokens",
@@ -155,6 +155,6 @@ impl Drop for Report {
             first_byte_ms: self.first_byte_ms,
             duration_ms: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        self.audit.event("inference", self.arrival.request_id.as_str(), line);
+        self.audit.event("inference", &self.arrival.request_id.0, line);
     }
 }

@@ -65,6 +65,7 @@ pub struct Metrics {
     pub in_flight: Gauge,
     pub connections: Gauge,
     pub store_reachable: Gauge,
+    pub store_statements: Counter<u64, AtomicU64>,
     pub revocation_sequence: Gauge,
     pub first_byte_seconds: Histogram,
     pub log_lines_dropped: Gauge<i64>,
@@ -88,6 +89,8 @@ impl Metrics {
         registry.register("connections", "Open client connections", connections.clone());
         let store_reachable = Gauge::default();
         registry.register("store_reachable", "1 while Postgres answers", store_reachable.clone());
+        let store_statements = Counter::default();
+        registry.register("store_statements", "Statements sent to Postgres", store_statements.clone());
         let revocation_sequence = Gauge::default();
         registry.register("revocation_sequence", "The newest revocation this pod enforces", revocation_sequence.clone());
         let bounds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
@@ -106,6 +109,7 @@ impl Metrics {
             in_flight,
             connections,
             store_reachable,
+            store_statements,
             revocation_sequence,
             first_byte_seconds,
             log_lines_dropped,

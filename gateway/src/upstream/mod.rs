@@ -14,8 +14,8 @@ pub mod splice;
 
 pub use choice::in_order;
 pub use connection::{Connection, Received, SendError};
-pub use credential::Credential;
+pub use credential::{Credential, CredentialError};
 pub use health::{Failure, Health, Verdict};
 pub use pool::{Pool, Pools};
-pub use provider::{Upstream, UpstreamError};
+pub use provider::{Place, Upstream, UpstreamError};
 pub use splice::Spliced;

@@ -1,9 +1,17 @@
 //! `upstreams`: where inference goes.
 
-use std::path::PathBuf;
+mod anthropic;
+mod headers;
+mod words;
+
+use std::{collections::BTreeSet, path::PathBuf};
 
 use secrecy::SecretString;
 use url::Url;
+
+use crate::{address, complaint::Complaint, fields::Fields, pem};
+
+pub(crate) use words::UPSTREAM;
 
 #[derive(Debug, Clone)]
 pub struct Upstream {
@@ -37,7 +45,7 @@ pub enum AnthropicAuth {
 }
 
 /// Exchanged at `<base_url>/v1/oauth/token` for a short-lived token (RFC 7523 JWT bearer grant).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkloadIdentity {
     pub federation_rule_id: String,
     pub organization_id: String,
@@ -75,4 +83,70 @@ impl ModelGlob {
             }
         }
     }
+}
+
+impl Upstream {
+    pub(crate) fn read_all(fields: &Fields<'_>) -> Vec<Self> {
+        let entries = fields.sections("upstreams");
+        if fields.written("upstreams") && entries.is_empty() && !fields.has_entries("upstreams") {
+            fields.refuse("upstreams", "is an empty list", "write one upstream at least");
+        }
+        let mut seen = BTreeSet::new();
+        for entry in &entries {
+            if let Some(name) = name(entry)
+                && !seen.insert(name)
+            {
+                entry.refuse("name", "is the name of an earlier upstream too", "give each its own `name`");
+            }
+        }
+        entries.iter().zip(0..).filter_map(|(entry, place)| Self::read(entry, place)).collect()
+    }
+
+    fn read(fields: &Fields<'_>, place: u32) -> Option<Self> {
+        let base_url = if fields.written("base_url") {
+            fields.parsed("base_url", address::base)
+        } else {
+            anthropic::default_base_url()
+        };
+        let headers = headers::read(fields);
+        let models = fields.parsed_texts("models", model_glob);
+        if fields.written("models") && !fields.has_entries("models") {
+            fields.refuse("models", "is an empty list, so nothing would go here", "name models, or remove the key");
+        }
+        let ca_cert_pem = fields.parsed("ca_cert_pem", pem::trust_store);
+        let provider = match fields.text("provider")? {
+            "anthropic" => anthropic::read(fields, base_url.as_ref()),
+            _ => None,
+        };
+        if let Some(url) = base_url.as_ref().filter(|url| url.scheme() == "http" && !address::is_loopback(url)) {
+            let host = url.host_str().unwrap_or_default();
+            fields.warn("base_url", format!("sends the credential to {host} without TLS"));
+        }
+        Some(Self {
+            name: name(fields)?.to_owned(),
+            provider: provider?,
+            base_url: base_url?,
+            headers,
+            models,
+            priority: fields.whole("priority").unwrap_or(place),
+            weight: fields.whole("weight")?,
+            max_concurrent: fields.whole("max_concurrent"),
+            zero_retention: fields.flag("zero_retention")?,
+            ca_cert_pem,
+        })
+    }
+}
+
+/// Every name that stands in the file, of the upstreams that could not be read too.
+pub(crate) fn names<'a>(fields: &Fields<'a>) -> BTreeSet<&'a str> {
+    fields.sections("upstreams").iter().filter_map(name).collect()
+}
+
+/// The provider's own name unless said.
+fn name<'a>(fields: &Fields<'a>) -> Option<&'a str> {
+    if fields.written("name") { fields.text("name") } else { fields.text("provider") }
+}
+
+fn model_glob(text: &str) -> Result<ModelGlob, Complaint> {
+    ModelGlob::parse(text).ok_or_else(|| Complaint::new("has more than one `*`", "write one entry for each pattern"))
 }

@@ -1,0 +1,4 @@
+//! What gateway.yaml promises, read whole.
+
+mod defaults;
+mod support;

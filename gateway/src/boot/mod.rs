@@ -1,0 +1,14 @@
+//! From a valid configuration to a serving process, and from a signal to its end.
+//!
+//! Invariant: no port opens before everything that a request needs is there; what is missing stops the boot with one line
+//! that names it.
+
+pub mod drain;
+pub mod health;
+pub mod prometheus;
+pub mod reload;
+pub mod start;
+pub mod threads;
+
+pub use drain::Lifecycle;
+pub use start::{Plan, Running, start};

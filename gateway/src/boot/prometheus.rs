@@ -1,0 +1,36 @@
+//! `listen.metrics`: Prometheus and nothing else.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use axum::{Router, extract::State, http::header, response::IntoResponse, routing::get};
+use tokio::net::TcpListener;
+
+use crate::{session::Revocations, store::Store, telemetry::{Lines, Metrics}};
+
+/// What is read when somebody scrapes.
+#[derive(Clone)]
+pub struct Scraped {
+    pub metrics: Arc<Metrics>,
+    pub store: Arc<Store>,
+    pub revocations: Arc<Revocations>,
+    pub lines: Lines,
+}
+
+/// Binds at once, so that a port in use stops the boot; serves until the process ends.
+pub async fn listen(address: SocketAddr, scraped: Scraped) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(address).await?;
+    let bound = listener.local_addr()?;
+    let routes = Router::new().route("/metrics", get(scrape)).with_state(scraped);
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    Ok(bound)
+}
+
+async fn scrape(State(scraped): State<Scraped>) -> impl IntoResponse {
+    let Scraped { metrics, store, revocations, lines } = scraped;
+    metrics.store_reachable.set(i64::from(store.health().is_reachable()));
+    metrics.store_statements.inner().store(store.calls(), std::sync::atomic::Ordering::Relaxed);
+    metrics.revocation_sequence.set(revocations.sequence());
+    metrics.log_lines_dropped.set(i64::try_from(lines.dropped()).unwrap_or(i64::MAX));
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], metrics.render())
+}

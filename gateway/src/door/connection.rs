@@ -1,0 +1,174 @@
+//! One client connection, from its first byte to its last.
+
+use std::{
+    cell::Cell,
+    convert::Infallible,
+    future::Future,
+    net::IpAddr,
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use http::Request;
+use hyper::{
+    body::Incoming,
+    rt::Executor,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    task::spawn_local,
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    service::Door,
+    watch::{Patience, Watch, Watched},
+};
+use crate::inference::Desk;
+
+const HANDSHAKE: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(1);
+const STREAMS: u32 = 250;
+const WINDOW: u32 = 1024 * 1024;
+const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
+
+/// What the connections of one thread share.
+pub struct Threads {
+    pub door: Arc<Door>,
+    pub desk: Desk,
+    pub tls: Option<Arc<ServerConfig>>,
+    pub patience: Patience,
+    pub max_head: usize,
+    pub phase: Cell<Closing>,
+}
+
+/// How far the process is in going away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Closing {
+    Open,
+    /// Idle connections end, busy ones after their reply.
+    Draining,
+    /// What is open is told so and ends.
+    Cut,
+    /// Nobody is here any more; the threads end.
+    Gone,
+}
+
+pub async fn serve(threads: Rc<Threads>, tcp: TcpStream, peer: IpAddr) {
+    let _ = tcp.set_nodelay(true);
+    match &threads.tls {
+        Some(config) => {
+            let accepted = timeout(HANDSHAKE, TlsAcceptor::from(config.clone()).accept(tcp)).await;
+            let Ok(Ok(tls)) = accepted else { return };
+            let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+            speak(threads, tls, peer, http2).await;
+        }
+        None => {
+            let Some(http2) = prior_knowledge(&tcp, threads.patience.first).await else { return };
+            speak(threads, tcp, peer, http2).await;
+        }
+    }
+}
+
+/// Whether a plain connection begins with HTTP/2's preface (RFC 9113 section 3.3); `None` when nothing came.
+async fn prior_knowledge(tcp: &TcpStream, patience: Duration) -> Option<bool> {
+    let mut first = [0; H2_PREFACE.len()];
+    let peeked = timeout(patience, tcp.peek(&mut first)).await.ok()?.ok()?;
+    // A client that sends its preface byte by byte is not worth waiting for: no browser and no proxy does.
+    (peeked > 0).then(|| first == H2_PREFACE)
+}
+
+async fn speak<S>(threads: Rc<Threads>, stream: S, peer: IpAddr, http2: bool)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let watch = Watch::new(threads.door.activity.clone(), Instant::now());
+    let stream = TokioIo::new(Watched::new(stream, watch.clone()));
+    let service = {
+        let (threads, watch) = (threads.clone(), watch.clone());
+        service_fn(move |request: Request<Incoming>| {
+            let (threads, watch) = (threads.clone(), watch.clone());
+            async move {
+                let reply = threads.door.answer(&threads.desk, peer, &watch, request).await;
+                Ok::<_, Infallible>(reply)
+            }
+        })
+    };
+    if http2 {
+        let connection = http2::Builder::new(Local)
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .max_header_list_size(u32::try_from(threads.max_head).unwrap_or(u32::MAX))
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW * 2)
+            .keep_alive_interval(Duration::from_secs(30))
+            .serve_connection(stream, service);
+        watched(&threads, &watch, connection, |connection| connection.graceful_shutdown()).await;
+    } else {
+        let connection = http1::Builder::new()
+            .header_read_timeout(None)
+            .max_buf_size(threads.max_head.max(16 * 1024))
+            .max_header_size(threads.max_head)
+            .serve_connection(stream, service);
+        watched(&threads, &watch, connection, |connection| connection.graceful_shutdown()).await;
+    }
+}
+
+/// Drives a connection until it ends, its patience does, or the drain does.
+async fn watched<C>(threads: &Threads, watch: &Rc<Watch>, connection: C, shut: impl Fn(Pin<&mut C>))
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut connection = pin!(connection);
+    let mut told = false;
+    loop {
+        let ended = Turn { connection: connection.as_mut(), pulse: pin!(sleep(LOOK)) }.await;
+        if ended || watch.overdue(Instant::now(), &threads.patience) {
+            return;
+        }
+        let phase = threads.phase.get();
+        if phase >= Closing::Cut {
+            watch.link().cut.set(true);
+        }
+        if phase >= Closing::Draining && !told && (phase >= Closing::Cut || !watch.is_busy()) {
+            told = true;
+            shut(connection.as_mut());
+        }
+    }
+}
+
+/// Polls the connection, and ends the turn when the pulse comes.
+struct Turn<'c, 's, C> {
+    connection: Pin<&'c mut C>,
+    pulse: Pin<&'s mut tokio::time::Sleep>,
+}
+
+impl<C: Future> Future for Turn<'_, '_, C> {
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.connection.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        self.pulse.as_mut().poll(cx).map(|()| false)
+    }
+}
+
+/// Spawns on the thread that the connection lives on.
+#[derive(Clone)]
+struct Local;
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for Local {
+    fn execute(&self, task: F) {
+        spawn_local(task);
+    }
+}

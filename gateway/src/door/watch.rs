@@ -1,0 +1,231 @@
+//! Watches one client connection from outside: when a head is late, when nobody comes back, when the client stops reading.
+//!
+//! hyper's own header timeout also ends idle connections, ten seconds after their last reply; a load balancer keeps
+//! connections for minutes and would see requests fail. So the phases are told apart here.
+
+use std::{
+    cell::Cell,
+    io,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::activity::Activity;
+use crate::inference::relay::Link;
+
+/// How long each phase may last.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// From the first byte of a head to its last.
+    pub head: Duration,
+    /// From the connection's start to its first byte.
+    pub first: Duration,
+    /// Between requests; longer than common load balancers keep a connection.
+    pub idle: Duration,
+    /// A socket that takes nothing.
+    pub stalled: Duration,
+    /// Silence in the middle of a request's body.
+    pub body: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            first: Duration::from_secs(60),
+            idle: Duration::from_secs(650),
+            stalled: Duration::from_secs(120),
+            body: Duration::from_secs(30),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Phase {
+    New(Instant),
+    Head(Instant),
+    Busy,
+    Idle(Instant),
+}
+
+/// Shared by the connection's stream, its service and its replies.
+#[derive(Debug)]
+pub struct Watch {
+    phase: Cell<Phase>,
+    busy: Cell<usize>,
+    stalled: Cell<Option<Instant>>,
+    link: Rc<Link>,
+    activity: Arc<Activity>,
+}
+
+impl Watch {
+    pub fn new(activity: Arc<Activity>, now: Instant) -> Rc<Self> {
+        Rc::new(Self {
+            activity,
+            phase: Cell::new(Phase::New(now)),
+            busy: Cell::new(0),
+            stalled: Cell::new(None),
+            link: Rc::default(),
+        })
+    }
+
+    pub fn link(&self) -> &Rc<Link> {
+        &self.link
+    }
+
+    /// A whole head has arrived; until the guard is dropped a reply is due.
+    pub fn begin(self: &Rc<Self>) -> Busy {
+        self.activity.begin();
+        self.busy.set(self.busy.get() + 1);
+        self.phase.set(Phase::Busy);
+        Busy(self.clone())
+    }
+
+    pub fn is_busy(&self) -> bool {
+        self.busy.get() > 0
+    }
+
+    /// Whether the connection has used up its patience.
+    pub fn overdue(&self, now: Instant, patience: &Patience) -> bool {
+        let waited = |since: Instant, most: Duration| now.duration_since(since) >= most;
+        let phase = match self.phase.get() {
+            Phase::New(since) => waited(since, patience.first),
+            Phase::Head(since) => waited(since, patience.head),
+            Phase::Idle(since) => waited(since, patience.idle),
+            Phase::Busy => false,
+        };
+        phase || self.stalled.get().is_some_and(|since| waited(since, patience.stalled))
+    }
+
+    fn heard(&self) {
+        if matches!(self.phase.get(), Phase::New(_) | Phase::Idle(_)) {
+            self.phase.set(Phase::Head(Instant::now()));
+        }
+    }
+
+    /// True when the socket takes bytes again after it did not.
+    fn took(&self, taken: bool) -> bool {
+        if taken {
+            self.stalled.set(None);
+            return self.link.full.replace(false);
+        }
+        if !self.link.full.replace(true) {
+            self.stalled.set(Some(Instant::now()));
+        }
+        false
+    }
+}
+
+/// A reply is due on this connection.
+pub struct Busy(Rc<Watch>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.activity.end();
+        let left = self.0.busy.get() - 1;
+        self.0.busy.set(left);
+        if left == 0 {
+            self.0.phase.set(Phase::Idle(Instant::now()));
+        }
+    }
+}
+
+/// A stream that tells its watch what it sees.
+pub struct Watched<S> {
+    stream: S,
+    watch: Rc<Watch>,
+}
+
+impl<S> Watched<S> {
+    pub fn new(stream: S, watch: Rc<Watch>) -> Self {
+        Self { stream, watch }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if read.is_ready() && buffer.filled().len() > before {
+            self.watch.heard();
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(cx, written.is_ready());
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.wrote(cx, written.is_ready());
+        written
+    }
+}
+
+impl<S> Watched<S> {
+    /// A reply that waited for the socket is asked again by waking the connection: hyper has looked at it already in this
+    /// turn, before the socket took what was buffered.
+    fn wrote(&self, cx: &Context<'_>, taken: bool) {
+        if self.watch.took(taken) {
+            cx.waker().wake_by_ref();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience = Patience {
+        head: Duration::from_secs(10),
+        first: Duration::from_secs(60),
+        idle: Duration::from_secs(650),
+        stalled: Duration::from_secs(120),
+        body: Duration::from_secs(30),
+    };
+
+    #[test]
+    fn each_phase_has_its_own_patience() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let watch = Watch::new(Arc::default(), start);
+        assert!(!watch.overdue(after(59), &PATIENCE) && watch.overdue(after(61), &PATIENCE), "silent from the start");
+        watch.heard();
+        assert!(!watch.overdue(after(9), &PATIENCE) && watch.overdue(after(12), &PATIENCE), "a head that trickles");
+        let busy = watch.begin();
+        assert!(!watch.overdue(after(10_000), &PATIENCE), "a reply may take as long as it takes");
+        drop(busy);
+        assert!(!watch.overdue(after(600), &PATIENCE) && watch.overdue(after(652), &PATIENCE), "idle");
+        let _busy = watch.begin();
+        watch.took(false);
+        assert!(watch.overdue(after(122), &PATIENCE), "a client that does not read");
+        assert!(watch.took(true), "the reply must be asked again");
+        assert!(!watch.overdue(after(10_000), &PATIENCE));
+    }
+}

@@ -1,0 +1,197 @@
+//! Where a Messages API request is served: its story from the bearer to the first byte.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use gateway_egress::Egress;
+use http::{HeaderMap, HeaderName, Request, Response, header};
+use hyper::body::Incoming;
+
+use super::{
+    attempts::{Answered, Attempts},
+    body::{self, Bounds, Prompt},
+    models::Models,
+    refusal::Refusal,
+    relay::{Link, Relay, Source},
+    report::{Ending, Report},
+};
+use crate::{
+    door::{Arrival, reply::Content},
+    session::{Admitted, Verifier, bearer},
+    telemetry::{
+        Audit, Metrics,
+        metrics::{Answered as AnsweredLabel, Endpoint},
+    },
+    upstream::{Pools, Upstream},
+};
+
+/// What every thread's desk shares.
+pub struct Shared {
+    pub verifier: Arc<Verifier>,
+    pub models: Models,
+    pub upstreams: Vec<Upstream>,
+    pub egress: Arc<Egress>,
+    pub audit: Audit,
+    pub metrics: Arc<Metrics>,
+    pub bounds: Bounds,
+    pub ttfb: Duration,
+}
+
+/// One thread's: the shared parts and its own idle connections.
+pub struct Desk {
+    shared: Arc<Shared>,
+    pools: Pools,
+}
+
+impl Desk {
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { pools: Pools::new(shared.upstreams.len()), shared }
+    }
+
+    pub async fn serve(
+        &self,
+        endpoint: Endpoint,
+        arrival: Arrival,
+        link: &Rc<Link>,
+        request: Request<Incoming>,
+    ) -> Response<Content> {
+        let admitted = match self.admit(request.headers()) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return self.turn_away(endpoint, &arrival, &refusal),
+        };
+        let request_id = arrival.request_id.0.clone();
+        let Shared { audit, metrics, .. } = &*self.shared;
+        let mut report = Report::new(audit.clone(), metrics.clone(), arrival, admitted.clone(), endpoint);
+        match self.forward(&request_id, &admitted, request, &mut report).await {
+            Ok(answered) => relayed(answered, link, request_id, report),
+            Err(refusal) => {
+                report.status = refusal.status().as_u16();
+                report.ending = Ending::Refused;
+                report.reason = Some(refusal.reason());
+                refusal.response(&request_id).map(|body| Content::Whole(Some(body)))
+            }
+        }
+    }
+
+    fn admit(&self, headers: &HeaderMap) -> Result<Arc<Admitted>, Refusal> {
+        let unverified = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
+        Ok(self.shared.verifier.admit(bearer(unverified)?)?)
+    }
+
+    fn turn_away(&self, endpoint: Endpoint, arrival: &Arrival, refusal: &Refusal) -> Response<Content> {
+        let Shared { audit, metrics, .. } = &*self.shared;
+        metrics.refuse(refusal.reason());
+        let status = refusal.status().as_u16();
+        metrics.answered.get_or_create(&AnsweredLabel { endpoint, status }).inc();
+        let fields = serde_json::json!({"client": arrival.client.0.to_string(), "reason": refusal.reason()});
+        audit.event("auth.denied", &arrival.request_id.0, fields);
+        refusal.response(&arrival.request_id.0).map(|body| Content::Whole(Some(body)))
+    }
+
+    async fn forward(
+        &self,
+        request_id: &str,
+        admitted: &Admitted,
+        request: Request<Incoming>,
+        report: &mut Report,
+    ) -> Result<Answered, Refusal> {
+        let (head, incoming) = request.into_parts();
+        let prompt = Prompt::parse(body::read(incoming, self.shared.bounds).await?)?;
+        report.stream = prompt.stream;
+        let route = self.shared.models.route(&prompt.model);
+        let route = route.ok_or_else(|| Refusal::UnknownModel(prompt.model.chars().take(200).collect()))?;
+        report.model = Some(route.model.clone());
+        let attempts = Attempts {
+            shared: &self.shared,
+            pools: &self.pools,
+            request_id,
+            head: &head,
+            prompt: &prompt,
+            person: admitted.person(),
+            route,
+        };
+        attempts.first_answer(report).await
+    }
+}
+
+fn relayed(answered: Answered, link: &Rc<Link>, request_id: String, mut report: Report) -> Response<Content> {
+    let Answered { response, connection, pool, place } = answered;
+    let (mut head, body) = response.into_parts();
+    report.status = head.status.as_u16();
+    report.upstream_request_id =
+        head.headers.get("request-id").and_then(|id| id.to_str().ok()).map(|id| id.chars().take(100).collect());
+    retain(&mut head.headers);
+    let source = Source { body, connection, pool, place };
+    let relay = Relay::new(source, &head.headers, link.clone(), request_id, report);
+    let mut response = Response::new(Content::Relay(Box::new(relay)));
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    response
+}
+
+/// Keeps what a client may know of the upstream's reply.
+fn retain(headers: &mut HeaderMap) {
+    let dropped: Vec<HeaderName> = headers.keys().filter(|name| !tells_nothing(name)).cloned().collect();
+    for name in dropped {
+        headers.remove(name);
+    }
+}
+
+/// Hop-by-hop headers (RFC 9110 section 7.6.1) and all that names the operator's account or the provider's edge are kept back.
+fn tells_nothing(name: &HeaderName) -> bool {
+    const DROPPED: [&str; 18] = [
+        "alt-svc",
+        "anthropic-organization-id",
+        "connection",
+        "keep-alive",
+        "nel",
+        "proxy-authenticate",
+        "proxy-connection",
+        "report-to",
+        "request-id",
+        "server",
+        "set-cookie",
+        "strict-transport-security",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+        "x-request-id",
+    ];
+    const PREFIXES: [&str; 8] =
+        ["anthropic-ratelimit-", "cf-", "x-amz", "x-envoy-", "x-goog-", "x-ms-", "x-cloud-", "x-kong-"];
+    let name = name.as_str();
+    DROPPED.binary_search(&name).is_err() && !PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_names_the_operators_account_passes() {
+        let mut headers = HeaderMap::new();
+        let names = [
+            "content-type",
+            "retry-after",
+            "anthropic-organization-id",
+            "anthropic-ratelimit-unified-status",
+            "anthropic-new-thing",
+            "set-cookie",
+            "connection",
+            "x-amzn-requestid",
+            "request-id",
+            "cf-ray",
+            "via",
+            "alt-svc",
+            "x-should-retry",
+        ];
+        for name in names {
+            headers.insert(name, http::HeaderValue::from_static("x"));
+        }
+        retain(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["anthropic-new-thing", "content-type", "retry-after", "x-should-retry"]);
+    }
+}

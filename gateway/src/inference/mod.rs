@@ -1,0 +1,21 @@
+//! The model proxy: admitted → body → model → upstreams → relay → usage.
+//!
+//! Invariant: the path asks nobody. The bearer is verified locally, nothing here touches the store, and bytes are not rebuilt.
+
+pub mod attempts;
+pub mod body;
+pub mod catalogue;
+pub mod desk;
+pub mod listing;
+pub mod models;
+pub mod refusal;
+pub mod relay;
+pub mod report;
+pub mod scan;
+pub mod tap;
+pub mod usage;
+
+pub use catalogue::Catalogue;
+pub use desk::{Desk, Shared};
+pub use models::Models;
+pub use refusal::Refusal;

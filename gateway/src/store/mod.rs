@@ -1,0 +1,100 @@
+//! Postgres: one file per table, literal SQL, one statement (so one round trip and one transaction) per call.
+//!
+//! Invariant: no call waits longer than [`CALL`], whatever the server or the network does; a connection whose call was given
+//! up is closed, never reused. Nothing here decides: the rooms above make ids and rules, this room writes what it is given.
+//! Only this room imports sqlx.
+
+pub mod bell;
+pub mod device_grant;
+mod error;
+pub mod health;
+mod open;
+pub mod pod;
+pub mod rate_window;
+pub mod revocation;
+pub mod session;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::{PgConnection, PgPool};
+
+pub use error::{OpenError, StoreError};
+pub use health::StoreHealth;
+
+/// How long a caller waits for the store, a free connection included.
+pub const CALL: Duration = Duration::from_secs(2);
+
+/// The gateway's own schema in Postgres.
+pub struct Store {
+    pool: PgPool,
+    /// For the bell alone, so that a waiting LISTEN takes no connection from the callers.
+    ears: Option<PgPool>,
+    channel: String,
+    health: StoreHealth,
+    calls: AtomicU64,
+}
+
+impl Store {
+    pub fn health(&self) -> &StoreHealth {
+        &self.health
+    }
+
+    /// How many statements this pod has sent: a metric, and the measure of what a request costs.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+        if let Some(ears) = &self.ears {
+            ears.close().await;
+        }
+    }
+
+    /// One statement. Fails at once while the store is known to be away: callers have better things to do than to wait.
+    async fn call<T>(
+        &self,
+        statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        match self.health.is_reachable() {
+            true => self.call_anyway(statement).await,
+            false => Err(StoreError::Unavailable("the store was away a moment ago".to_owned())),
+        }
+    }
+
+    /// As [`call`](Self::call), for the one caller that finds out whether the store is back.
+    async fn call_anyway<T>(
+        &self,
+        statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let until = tokio::time::Instant::now() + CALL;
+        let mut connection = match tokio::time::timeout_at(until, self.pool.acquire()).await {
+            Ok(connection) => connection?,
+            Err(_) => return Err(StoreError::Unavailable("no connection was free in time".to_owned())),
+        };
+        match tokio::time::timeout_at(until, statement(&mut connection)).await {
+            Ok(outcome) => Ok(outcome?),
+            Err(_) => {
+                // In the middle of an answer that may never come: closed, so that its place is free at once.
+                drop(connection.detach());
+                Err(StoreError::Unavailable("no answer in time".to_owned()))
+            }
+        }
+    }
+}
+
+/// The channel's name carries the schema, because channels are per database. Postgres takes 63 bytes.
+fn channel(schema: &str) -> String {
+    let name: String = schema.chars().take(50).collect();
+    format!("{name}_revocation")
+}
+
+/// Shared by everything that keeps something.
+pub type SharedStore = Arc<Store>;

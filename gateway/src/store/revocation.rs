@@ -1,0 +1,157 @@
+//! Table `revocation`: what was revoked, in the order in which it became visible.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{Store, StoreError};
+use crate::{
+    identity::Subject,
+    session::{
+        SessionId,
+        revocations::{Revocation, Revoked},
+    },
+};
+
+const PAGE: i64 = 10_000;
+
+impl Store {
+    /// Ends a session: its row goes, its revocation comes, the pods hear of it. `None` where it was revoked before.
+    pub async fn end_session(&self, session: &SessionId) -> Result<Option<Revocation>, StoreError> {
+        let id = session.to_string();
+        let row = self
+            .call(async |connection| {
+                sqlx::query!(
+                    r#"
+                    WITH gone AS (
+                        DELETE FROM session WHERE id = $1
+                    ), head AS (
+                        UPDATE revocation_head SET sequence = sequence + 1 RETURNING sequence
+                    ), written AS (
+                        INSERT INTO revocation (sequence, session) SELECT sequence, $1 FROM head
+                        ON CONFLICT (session) DO NOTHING
+                        RETURNING sequence, cut_off
+                    )
+                    SELECT sequence AS "sequence!", cut_off AS "cut_off!", pg_notify($2, '')::text FROM written
+                    "#,
+                    id,
+                    self.channel,
+                )
+                .fetch_optional(connection)
+                .await
+            })
+            .await?;
+        Ok(row.map(|row| Revocation {
+            sequence: row.sequence,
+            revoked: Revoked::Session(*session),
+            cut_off: row.cut_off,
+        }))
+    }
+
+    /// Ends every session of a person that has started by now.
+    pub async fn end_sessions_of(&self, subject: &Subject) -> Result<Revocation, StoreError> {
+        let row = self
+            .call(async |connection| {
+                sqlx::query!(
+                    r#"
+                    WITH gone AS (
+                        DELETE FROM session WHERE subject = $1
+                    ), head AS (
+                        UPDATE revocation_head SET sequence = sequence + 1 RETURNING sequence
+                    ), written AS (
+                        INSERT INTO revocation (sequence, subject) SELECT sequence, $1 FROM head
+                        RETURNING sequence, cut_off
+                    )
+                    SELECT sequence AS "sequence!", cut_off AS "cut_off!", pg_notify($2, '')::text FROM written
+                    "#,
+                    subject.0,
+                    self.channel,
+                )
+                .fetch_one(connection)
+                .await
+            })
+            .await?;
+        let revoked = Revoked::Subject(subject.clone());
+        Ok(Revocation { sequence: row.sequence, revoked, cut_off: row.cut_off })
+    }
+
+    /// Ends every session that has started by now.
+    pub async fn end_all_sessions(&self) -> Result<Revocation, StoreError> {
+        let row = self
+            .call(async |connection| {
+                sqlx::query!(
+                    r#"
+                    WITH gone AS (
+                        DELETE FROM session
+                    ), head AS (
+                        UPDATE revocation_head SET sequence = sequence + 1 RETURNING sequence
+                    ), written AS (
+                        INSERT INTO revocation (sequence) SELECT sequence FROM head RETURNING sequence, cut_off
+                    )
+                    SELECT sequence AS "sequence!", cut_off AS "cut_off!", pg_notify($1, '')::text FROM written
+                    "#,
+                    self.channel,
+                )
+                .fetch_one(connection)
+                .await
+            })
+            .await?;
+        Ok(Revocation { sequence: row.sequence, revoked: Revoked::Everyone, cut_off: row.cut_off })
+    }
+
+    /// All after `sequence`, oldest first, a page of them; a short page is the last.
+    pub async fn revocations_after(&self, sequence: i64) -> Result<Page, StoreError> {
+        let rows = self
+            .call(async |connection| {
+                sqlx::query_as!(
+                    Row,
+                    "SELECT sequence, session, subject, cut_off FROM revocation
+                     WHERE sequence > $1 ORDER BY sequence LIMIT $2",
+                    sequence,
+                    PAGE,
+                )
+                .fetch_all(connection)
+                .await
+            })
+            .await?;
+        Ok(Page {
+            is_last: i64::try_from(rows.len()).is_ok_and(|rows| rows < PAGE),
+            rows: rows.into_iter().filter_map(Row::read).collect(),
+        })
+    }
+
+    /// Drops what can cover no session any more.
+    pub async fn delete_revocations_before(&self, age: Duration) -> Result<u64, StoreError> {
+        self.call(async |connection| {
+            let age = age.as_secs_f64();
+            let deleted = sqlx::query!("DELETE FROM revocation WHERE cut_off < now() - make_interval(secs => $1)", age);
+            Ok(deleted.execute(connection).await?.rows_affected())
+        })
+        .await
+    }
+}
+
+pub struct Page {
+    pub rows: Vec<Revocation>,
+    pub is_last: bool,
+}
+
+struct Row {
+    sequence: i64,
+    session: Option<String>,
+    subject: Option<String>,
+    cut_off: DateTime<Utc>,
+}
+
+impl Row {
+    /// A session id that is none names no session, so there is nothing to revoke.
+    fn read(self) -> Option<Revocation> {
+        let Self { sequence, session, subject, cut_off } = self;
+        let revoked = match (session, subject) {
+            (Some(session), _) => Revoked::Session(session.parse().ok()?),
+            (None, Some(subject)) => Revoked::Subject(Subject(subject)),
+            (None, None) => Revoked::Everyone,
+        };
+        Some(Revocation { sequence, revoked, cut_off })
+    }
+}
