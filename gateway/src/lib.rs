@@ -3,10 +3,13 @@
 //! Surfaces (`door`, `oauth`, `inference`) depend on the rooms below them; only surfaces import axum, only `store` imports
 //! sqlx, only `upstream`, `identity` and `telemetry` open outbound connections, all through `gateway-egress`.
 
+pub mod boot;
 pub mod clock;
 pub mod door;
 pub mod identity;
 pub mod inference;
+pub mod oauth;
+pub mod protocol_page;
 pub mod session;
 pub mod store;
 pub mod telemetry;

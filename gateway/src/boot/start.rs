@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    door::{Door, listener, tls::Certificate, watch::Patience},
+    door::{Door, RequestId, listener, tls::Certificate, watch::Patience},
     identity::RelyingParty,
     inference::{Catalogue, Models, Shared, body::Bounds, listing},
     oauth,
@@ -85,6 +85,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
     let (store, relying_party) = tokio::try_join!(opening, discovering)?;
     let relying_party = Arc::new(relying_party);
 
+    let pod = this_pod(&*random);
     let revocations = Arc::new(Revocations::default());
     let keys = KeyRing::new(&config.session.jwt_secrets)?;
     let sessions = Sessions::new(SessionParts {
@@ -94,11 +95,11 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
         relying_party: relying_party.clone(),
         public_url: config.listen.public_url.clone(),
         lifetimes,
-        journal: Journal::open(&config.store.journal_dir).context("store.journal_dir")?,
+        journal: Journal::open(&config.store.journal_dir, &pod.incarnation),
         clock: clock.clone(),
         random: random.clone(),
     });
-    let watch = Watch::start(sessions.clone(), Pod::new(&*random)?).await.context("store")?;
+    let watch = Watch::start(sessions.clone(), pod).await.context("store")?;
 
     let upstreams: Result<Vec<_>, _> =
         config.upstreams.iter().map(|upstream| Upstream::new(upstream, &egress, clock.clone())).collect();
@@ -131,6 +132,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
         form_action_origins: config.oidc.form_action_origins.clone(),
         rate_limits: config.rate_limits,
         lifetimes,
+        login_notice: None,
         sessions: sessions.clone(),
         relying_party: relying_party.clone(),
         store: store.clone(),
@@ -182,6 +184,13 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
         tasks.spawn(reloader.run(config));
     }
     Ok(Running { address, metrics_address, lifecycle, metrics, sessions, store, threads, _watch: watch, _tasks: tasks })
+}
+
+/// New at each start; the name is what the platform calls this machine.
+fn this_pod(random: &dyn SecureRandom) -> Pod {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let incarnation = RequestId::random(random).0.trim_start_matches("req_").to_owned();
+    Pod { incarnation, name, version: env!("CARGO_PKG_VERSION") }
 }
 
 fn egress_settings(process: &ProcessSettings) -> EgressSettings {

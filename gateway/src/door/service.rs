@@ -39,7 +39,7 @@ pub struct Door {
     pub access: AccessControl,
     pub trusted_proxies: Vec<IpNet>,
     pub max_url_length: usize,
-    pub random: Arc<dyn SecureRandom + Send>,
+    pub random: Arc<dyn SecureRandom + Send + Sync>,
     /// Every route but inference.
     pub routes: Router,
     /// Where those routes run, beside the store's and the provider's connections.

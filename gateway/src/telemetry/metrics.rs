@@ -92,10 +92,18 @@ impl Metrics {
         let store_statements = Counter::default();
         registry.register("store_statements", "Statements sent to Postgres", store_statements.clone());
         let revocation_sequence = Gauge::default();
-        registry.register("revocation_sequence", "The newest revocation this pod enforces", revocation_sequence.clone());
+        registry.register(
+            "revocation_sequence",
+            "The newest revocation this pod enforces",
+            revocation_sequence.clone(),
+        );
         let bounds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
         let first_byte_seconds = Histogram::new(bounds);
-        registry.register("upstream_first_byte_seconds", "From sending to the response head", first_byte_seconds.clone());
+        registry.register(
+            "upstream_first_byte_seconds",
+            "From sending to the response head",
+            first_byte_seconds.clone(),
+        );
         let log_lines_dropped = Gauge::default();
         registry.register("log_lines_dropped", "Lines lost because nobody read them", log_lines_dropped.clone());
         let idp_key_fetches = Counter::default();
