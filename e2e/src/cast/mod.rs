@@ -2,5 +2,6 @@
 
 pub mod certificate;
 pub mod client;
+pub mod openid;
 pub mod postgres;
 pub mod provider;
