@@ -29,6 +29,8 @@ pub struct Patience {
     pub idle: Duration,
     /// A socket that takes nothing.
     pub stalled: Duration,
+    /// Silence in the middle of a request's body.
+    pub body: Duration,
 }
 
 impl Default for Patience {
@@ -38,6 +40,7 @@ impl Default for Patience {
             first: Duration::from_secs(60),
             idle: Duration::from_secs(650),
             stalled: Duration::from_secs(120),
+            body: Duration::from_secs(30),
         }
     }
 }
@@ -204,6 +207,7 @@ mod tests {
         first: Duration::from_secs(60),
         idle: Duration::from_secs(650),
         stalled: Duration::from_secs(120),
+        body: Duration::from_secs(30),
     };
 
     #[test]

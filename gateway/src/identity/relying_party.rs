@@ -198,6 +198,7 @@ pub(super) fn test_config() -> Oidc {
     use gateway_config::{ClientAuthentication, EmailClaim, SigningAlgorithm};
     Oidc {
         issuer: Url::parse("https://idp.test").unwrap(),
+        issuer_text: "https://idp.test".to_owned(),
         client_id: "gateway".to_owned(),
         authentication: ClientAuthentication::Negotiated("secret".into()),
         allowed_email_domains: Vec::new(),

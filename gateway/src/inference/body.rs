@@ -12,10 +12,16 @@ use super::{
 };
 use crate::upstream::Spliced;
 
-/// Silence of the client in the middle of its body.
-const IDLE: Duration = Duration::from_secs(30);
-/// Below this, after the first half minute, a body is a slow-loris.
+/// Below this, after the first silence that is allowed, a body is a slow-loris.
 const SLOWEST_BYTES_PER_SECOND: u64 = 8 * 1024;
+
+/// What a client's body may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub most: u64,
+    /// Silence of the client in the middle of its body.
+    pub idle: Duration,
+}
 
 /// A Messages API request that can be routed.
 #[derive(Debug)]
@@ -58,34 +64,36 @@ impl Prompt {
 }
 
 /// Reads the whole body, or refuses without reading on: too large, too slow, or broken off.
-pub async fn read<B>(mut body: B, most: u64) -> Result<Bytes, Refusal>
+pub async fn read<B>(mut body: B, bounds: Bounds) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
+    let Bounds { most, idle } = bounds;
     let announced = body.size_hint().lower();
     if announced > most {
         return Err(Refusal::TooLarge { most });
     }
-    let budget = IDLE + Duration::from_secs(announced.max(most.min(1 << 20)) / SLOWEST_BYTES_PER_SECOND);
-    tokio::time::timeout(budget, collect(&mut body, announced, most)).await.unwrap_or(Err(Refusal::BodyTooSlow))
+    let expected = if announced > 0 { announced } else { most };
+    let budget = idle + Duration::from_secs(expected / SLOWEST_BYTES_PER_SECOND);
+    tokio::time::timeout(budget, collect(&mut body, announced, bounds)).await.unwrap_or(Err(Refusal::BodyTooSlow))
 }
 
-async fn collect<B>(body: &mut B, announced: u64, most: u64) -> Result<Bytes, Refusal>
+async fn collect<B>(body: &mut B, announced: u64, bounds: Bounds) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     loop {
-        let frame = match tokio::time::timeout(IDLE, body.frame()).await {
+        let frame = match tokio::time::timeout(bounds.idle, body.frame()).await {
             Err(_) => return Err(Refusal::BodyTooSlow),
             Ok(None) => break,
             Ok(Some(Err(_))) => return Err(Refusal::BodyBroken),
             Ok(Some(Ok(frame))) => frame,
         };
         let Ok(data) = frame.into_data() else { continue };
-        if (first.len() + whole.len() + data.len()) as u64 > most {
-            return Err(Refusal::TooLarge { most });
+        if (first.len() + whole.len() + data.len()) as u64 > bounds.most {
+            return Err(Refusal::TooLarge { most: bounds.most });
         }
         // A body that comes in one piece is not copied.
         if first.is_empty() && whole.is_empty() {
@@ -139,14 +147,15 @@ mod tests {
             let frames = (0..n).map(|_| Ok::<_, std::convert::Infallible>(http_body::Frame::data(Bytes::from_static(b"abcd"))));
             StreamBody::new(futures_util::stream::iter(frames))
         };
-        assert_eq!(read(pieces(3), 12).await.unwrap(), "abcdabcdabcd");
-        assert!(matches!(read(pieces(4), 12).await, Err(Refusal::TooLarge { most: 12 })));
-        assert!(matches!(read(Full::new(Bytes::from_static(b"12345")), 4).await, Err(Refusal::TooLarge { .. })));
+        let most = |most| Bounds { most, idle: Duration::from_secs(10) };
+        assert_eq!(read(pieces(3), most(12)).await.unwrap(), "abcdabcdabcd");
+        assert!(matches!(read(pieces(4), most(12)).await, Err(Refusal::TooLarge { most: 12 })));
+        assert!(matches!(read(Full::new(Bytes::from_static(b"12345")), most(4)).await, Err(Refusal::TooLarge { .. })));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_body_that_trickles_is_cut() {
         let never = StreamBody::new(futures_util::stream::pending::<Result<http_body::Frame<Bytes>, std::convert::Infallible>>());
-        assert!(matches!(read(never, 100).await, Err(Refusal::BodyTooSlow)));
+        assert!(matches!(read(never, Bounds { most: 100, idle: Duration::from_millis(20) }).await, Err(Refusal::BodyTooSlow)));
     }
 }

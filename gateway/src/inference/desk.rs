@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 
 use super::{
     attempts::{Answered, Attempts},
-    body::{self, Prompt},
+    body::{self, Bounds, Prompt},
     models::Models,
     refusal::Refusal,
     relay::{Link, Relay, Source},
@@ -32,7 +32,7 @@ pub struct Shared {
     pub egress: Arc<Egress>,
     pub audit: Audit,
     pub metrics: Arc<Metrics>,
-    pub max_request_bytes: u64,
+    pub bounds: Bounds,
     pub ttfb: Duration,
 }
 
@@ -95,7 +95,7 @@ impl Desk {
         report: &mut Report,
     ) -> Result<Answered, Refusal> {
         let (head, incoming) = request.into_parts();
-        let prompt = Prompt::parse(body::read(incoming, self.shared.max_request_bytes).await?)?;
+        let prompt = Prompt::parse(body::read(incoming, self.shared.bounds).await?)?;
         report.stream = prompt.stream;
         let route = self.shared.models.route(&prompt.model);
         let route = route.ok_or_else(|| Refusal::UnknownModel(prompt.model.chars().take(200).collect()))?;

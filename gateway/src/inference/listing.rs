@@ -1,9 +1,10 @@
-//! `GET /v1/models`: what a person may ask for. `HEAD /api/hello` warms a connection.
+//! `GET /v1/models`: what a person may ask for. `HEAD /api/hello` warms a connection. What is no endpoint is said only to
+//! people who are signed in.
 
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -23,22 +24,44 @@ struct Page<'a> {
 }
 
 pub fn routes(shared: Arc<Shared>) -> Router {
-    Router::new().route("/v1/models", get(models)).route("/api/hello", any(|| async { StatusCode::OK })).with_state(shared)
+    Router::new()
+        .route("/v1/models", get(models))
+        .route("/api/hello", any(|| async { StatusCode::OK }))
+        .fallback(nowhere)
+        .with_state(shared)
 }
 
 /// One page holds them all, so `limit` and the cursors of the Models API have nothing to do.
 async fn models(
     State(shared): State<Arc<Shared>>,
-    axum::Extension(request_id): axum::Extension<RequestId>,
+    Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
 ) -> Response {
-    let unverified = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
-    let admitted = bearer(unverified).and_then(|bearer| shared.verifier.admit(bearer));
-    match admitted {
-        Ok(_) => {
+    match admit(&shared, &headers) {
+        Ok(()) => {
             let page = Page { data: shared.models.listed(), has_more: false, first_id: None, last_id: None };
             Json(page).into_response()
         }
-        Err(refusal) => Refusal::from(refusal).response(&request_id.0).map(axum::body::Body::from),
+        Err(refusal) => refused(&shared, &refusal, &request_id),
     }
+}
+
+async fn nowhere(
+    State(shared): State<Arc<Shared>>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+) -> Response {
+    let refusal = admit(&shared, &headers).err().unwrap_or(Refusal::NotFound);
+    refused(&shared, &refusal, &request_id)
+}
+
+fn admit(shared: &Shared, headers: &HeaderMap) -> Result<(), Refusal> {
+    let unverified = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
+    shared.verifier.admit(bearer(unverified)?)?;
+    Ok(())
+}
+
+fn refused(shared: &Shared, refusal: &Refusal, request_id: &RequestId) -> Response {
+    shared.metrics.refuse(refusal.reason());
+    refusal.response(&request_id.0).map(axum::body::Body::from)
 }

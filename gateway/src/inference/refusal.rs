@@ -27,8 +27,8 @@ pub enum Refusal {
     BodyTooSlow,
     #[error("the request body broke off")]
     BodyBroken,
-    #[error("{0}")]
-    NotFound(&'static str),
+    #[error("there is no such endpoint here; GET /protocol lists those that are")]
+    NotFound,
     #[error("method not allowed")]
     MethodNotAllowed,
     #[error("the request's URL is too long")]
@@ -113,7 +113,7 @@ impl Refusal {
             }
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UrlTooLong => StatusCode::URI_TOO_LONG,
             Self::AddressDenied => StatusCode::FORBIDDEN,
@@ -133,7 +133,7 @@ impl Refusal {
             Self::UnknownModel(_) => "unknown_model",
             Self::TooLarge { .. } => "body_too_large",
             Self::BodyTooSlow | Self::BodyBroken => "body_incomplete",
-            Self::NotFound(_) | Self::MethodNotAllowed => "no_such_endpoint",
+            Self::NotFound | Self::MethodNotAllowed => "no_such_endpoint",
             Self::UrlTooLong => "url_too_long",
             Self::AddressDenied => "address_denied",
             Self::Upstreams(_) | Self::Credential(_) => "upstreams_failed",

@@ -136,7 +136,7 @@ mod tests {
         }
     }
 
-    struct Blocked(mpsc::Receiver<()>);
+    struct Blocked(Receiver<()>);
 
     impl Write for Blocked {
         fn write(&mut self, part: &[u8]) -> io::Result<usize> {

@@ -1,0 +1,55 @@
+# `make` or `make help` says what there is. The two that matter: `make run` and `make test`.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash -o pipefail
+CARGO ?= cargo
+export CARGO_TERM_COLOR ?= auto
+TOOLS := $(HOME)/.cache/claude-gateway-build
+
+.PHONY: help run test test-long check deny fmt bench fuzz sql schema tools node
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: tools ## the whole thing on this machine: Postgres, a test identity provider, a model provider, the gateway
+	$(CARGO) build --release -p gateway -p e2e --bin claude-gateway --bin devstack
+	$(CARGO) run --release -q -p e2e --bin devstack
+
+test: tools node ## every test, with lifetimes shortened
+	$(CARGO) build --bins
+	$(CARGO) test --workspace
+
+test-long: tools node ## the same tests at full length
+	$(CARGO) build --bins
+	GATEWAY_TEST_FULL_LENGTH=1 $(CARGO) test --workspace
+
+check: ## the quick loop: format, lints, dependencies, pure tests
+	$(CARGO) fmt --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) test --workspace --lib
+
+deny: ## licences, advisories and sources of every dependency
+	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked --root $(TOOLS)
+	PATH=$(TOOLS)/bin:$$PATH $(CARGO) deny check licenses bans sources
+
+fmt: ## format
+	$(CARGO) fmt
+
+bench: tools ## this gateway beside nginx and a direct connection, in one run (REFERENCE=1: the reference gateway too)
+	@command -v nginx >/dev/null || tools/install nginx-light
+	$(CARGO) build --release -p gateway -p e2e --bin claude-gateway --bin bench
+	$(CARGO) run --release -q -p e2e --bin bench
+
+fuzz: ## each fuzz target for a minute
+	tools/fuzz
+
+sql: tools ## the offline data of the SQL macros, from a throw-away Postgres
+	tools/prepare-sql.sh
+
+schema: ## docs/gateway.schema.json
+	$(CARGO) run -q -p gateway-config --example schema > docs/gateway.schema.json
+
+tools:
+	@tools/install --check
+
+node:
+	@cd e2e/node && (test -d node_modules && test node_modules/.package-lock.json -nt package-lock.json || npm ci --no-audit --no-fund)
