@@ -23,6 +23,7 @@ pub struct Config {
     pub(super) authority: Option<Authority>,
     pub(super) environment: BTreeMap<String, String>,
     pub(super) binary: Binary,
+    pub(super) log_to_file: bool,
 }
 
 impl Config {
@@ -42,7 +43,7 @@ impl Config {
             "upstreams": [],
         });
         let environment = BTreeMap::from([("CLAUDE_GATEWAY_ALLOW_LOOPBACK".to_owned(), "1".to_owned())]);
-        Ok(Self { document, port, home, authority: None, environment, binary: Binary::Ours })
+        Ok(Self { document, port, home, authority: None, environment, binary: Binary::Ours, log_to_file: false })
     }
 
     pub fn url(&self) -> String {
@@ -118,6 +119,12 @@ impl Config {
         if let Some(store) = self.document["store"].as_object_mut() {
             store.remove("journal_dir");
         }
+        self
+    }
+
+    /// Standard error goes to a file and is not read: a measurement should not pay for listening.
+    pub fn log_to_file(mut self) -> Self {
+        self.log_to_file = true;
         self
     }
 

@@ -5,6 +5,7 @@
 mod config;
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -216,10 +217,14 @@ fn spawn(config: &Config, lines: &Arc<Lines>) -> Result<Child> {
         .envs(&config.environment)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        .stderr(match config.log_to_file {
+            true => File::create(config.home.path().join("stderr"))?.into(),
+            false => Stdio::piped(),
+        })
         .kill_on_drop(true)
         .spawn()?;
-    let mut said = BufReader::new(child.stderr.take().context("standard error")?).lines();
+    let Some(said) = child.stderr.take() else { return Ok(child) };
+    let mut said = BufReader::new(said).lines();
     let lines = lines.clone();
     tokio::spawn(async move {
         while let Ok(Some(line)) = said.next_line().await {
