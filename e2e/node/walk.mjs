@@ -53,7 +53,7 @@ async function walk() {
   await page.waitForURL((url) => url.origin !== origin || url.pathname !== '/device');
   if (new URL(page.url()).origin !== origin) {
     await look('provider');
-    await page.locator(`button[value="${wish.person}"]`).click();
+    await page.locator(`button[value="${wish.person}"], a[data-sub="${wish.person}"]`).click();
     await page.waitForURL((url) => url.origin === origin);
   }
   await look('done');

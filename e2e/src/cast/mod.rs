@@ -2,8 +2,10 @@
 
 pub mod browser;
 pub mod certificate;
+pub mod claude;
 pub mod client;
 pub mod gateway;
+mod leash;
 pub mod node;
 pub mod openid;
 pub mod postgres;

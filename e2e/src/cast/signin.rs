@@ -44,11 +44,12 @@ impl Device {
     pub async fn approve(&self, browser: &mut Browser, person: &str) -> Result<Page> {
         let page = browser.open(&self.verification_uri_complete).await?.expect(200)?;
         let provider = browser.press(&page, |button| button.action.is_none()).await?;
-        // Somebody whom the provider remembers is sent straight back.
-        let chooses =
-            |page: &Page| page.forms().iter().any(|form| form.buttons.iter().any(|button| is(button, person)));
-        match chooses(&provider) {
-            true => browser.press(&provider, |button| is(button, person)).await,
+        // Somebody whom the provider remembers is sent straight back; else it offers a button or a link for each person.
+        if provider.forms().iter().any(|form| form.buttons.iter().any(|button| is(button, person))) {
+            return browser.press(&provider, |button| is(button, person)).await;
+        }
+        match provider.text.contains(&format!("data-sub=\"{person}\"")) {
+            true => browser.click(&provider, "data-sub", person).await,
             false => Ok(provider),
         }
     }

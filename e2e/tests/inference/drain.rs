@@ -74,7 +74,8 @@ async fn a_second_signal_ends_at_once() {
 async fn a_crash_of_the_store_does_not_stop_inference() {
     let own = Postgres::start().await.unwrap();
     let database = own.database().await.unwrap();
-    let stage = Stage::with(vec![e2e::cast::provider::Provider::start().unwrap()], |config| config.store(&database)).await;
+    let stage =
+        Stage::with(vec![e2e::cast::provider::Provider::start().unwrap()], |config| config.store(&database)).await;
     let pid = stage.gateway.pid().unwrap();
     own.stop().await.unwrap();
     for _ in 0..50 {
@@ -83,7 +84,8 @@ async fn a_crash_of_the_store_does_not_stop_inference() {
     let client = stage.gateway.client().unwrap();
     let since = Instant::now();
     let asked = loop {
-        let asked = client.post("/oauth/device_authorization").form(&[("surface", "claude_code")]).send().await.unwrap();
+        let asked =
+            client.post("/oauth/device_authorization").form(&[("surface", "claude_code")]).send().await.unwrap();
         if asked.status == 503 || since.elapsed() > PATIENCE {
             break asked;
         }

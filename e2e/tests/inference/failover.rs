@@ -96,7 +96,9 @@ async fn a_cooldown_is_honoured_and_the_other_upstream_is_asked_first() {
 #[tokio::test]
 async fn an_upstream_serves_only_the_models_that_its_globs_name() {
     let stage = Stage::with(three(), |config| {
-        config.set("/upstreams/0/models", json!(["claude-opus-*"])).set("/upstreams/1/models", json!(["claude-sonnet-4-5"]))
+        config
+            .set("/upstreams/0/models", json!(["claude-opus-*"]))
+            .set("/upstreams/1/models", json!(["claude-sonnet-4-5"]))
     })
     .await;
     for model in ["claude-sonnet-4-5", "claude-sonnet-4-5-20250929"] {
@@ -111,12 +113,16 @@ async fn an_upstream_serves_only_the_models_that_its_globs_name() {
 #[tokio::test]
 async fn equals_share_and_a_session_stays_where_its_cache_is() {
     let stage = Stage::with(three(), |config| {
-        config.set("/upstreams/0/priority", json!(1)).set("/upstreams/1/priority", json!(1)).set("/upstreams/2/priority", json!(2))
+        config
+            .set("/upstreams/0/priority", json!(1))
+            .set("/upstreams/1/priority", json!(1))
+            .set("/upstreams/2/priority", json!(2))
     })
     .await;
     for session in 0..40 {
         for _ in 0..2 {
-            let request = stage.ask(&Stage::prompt(false)).header("x-claude-code-session-id", &format!("session-{session}"));
+            let request =
+                stage.ask(&Stage::prompt(false)).header("x-claude-code-session-id", &format!("session-{session}"));
             assert_eq!(request.send().await.unwrap().status, 200);
         }
     }

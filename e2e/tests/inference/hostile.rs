@@ -64,7 +64,8 @@ async fn strange_json_gets_a_verdict() {
     ];
     for (body, expected) in rows {
         let shown: String = body.chars().take(60).collect();
-        let response = stage.client.post("/v1/messages").header("anthropic-version", "1").body("application/json", body);
+        let response =
+            stage.client.post("/v1/messages").header("anthropic-version", "1").body("application/json", body);
         assert_eq!(response.send().await.unwrap().status, expected, "{shown}");
     }
 }
@@ -142,11 +143,13 @@ async fn a_body_that_trickles_is_cut() {
 async fn a_flood_of_bad_bearers_costs_no_database_work() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = format!("127.0.0.1:{port}");
-    let stage = Stage::with(vec![Provider::start().unwrap()], |config| config.set("/listen/metrics", json!(address))).await;
+    let stage =
+        Stage::with(vec![Provider::start().unwrap()], |config| config.set("/listen/metrics", json!(address))).await;
     let metrics = e2e::cast::client::Client::new(&format!("http://{address}")).unwrap();
     let statements = async || -> u64 {
         let text = metrics.get("/metrics").send().await.unwrap().text().await.unwrap();
-        let line = text.lines().find(|line| line.starts_with("claude_gateway_store_statements_total")).unwrap().to_owned();
+        let line =
+            text.lines().find(|line| line.starts_with("claude_gateway_store_statements_total")).unwrap().to_owned();
         line.split(' ').nth(1).unwrap().parse().unwrap()
     };
     let good = &stage.tokens.access_token;
@@ -170,7 +173,10 @@ async fn a_flood_of_bad_bearers_costs_no_database_work() {
     }
     let heartbeats = since.elapsed().as_secs() * 4 + 20;
     let spent = statements().await - before;
-    assert!(spent <= heartbeats, "{spent} statements during {FLOOD} bad bearers, where heartbeats make about {heartbeats}");
+    assert!(
+        spent <= heartbeats,
+        "{spent} statements during {FLOOD} bad bearers, where heartbeats make about {heartbeats}"
+    );
     assert_eq!(stage.ask(&Stage::prompt(false)).send().await.unwrap().status, 200);
 }
 

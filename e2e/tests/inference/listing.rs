@@ -9,10 +9,13 @@ use crate::stage::Stage;
 #[tokio::test]
 async fn configured_models_come_first_and_then_the_catalogue() {
     let stage = Stage::with(vec![Provider::start().unwrap()], |config| {
-        config.set("/models", json!([
-            {"id": "our-model", "label": "Our model", "upstream_model": {"one": "x"}},
-            {"id": "claude-opus-4-8", "label": "Opus, blessed"},
-        ]))
+        config.set(
+            "/models",
+            json!([
+                {"id": "our-model", "label": "Our model", "upstream_model": {"one": "x"}},
+                {"id": "claude-opus-4-8", "label": "Opus, blessed"},
+            ]),
+        )
     })
     .await;
     let page: Value = stage.client.get("/v1/models?limit=1000").send().await.unwrap().json().await.unwrap();
@@ -42,7 +45,11 @@ async fn the_statement_of_the_protocol_names_endpoints_that_are_there() {
     let stated = stage.gateway.client().unwrap().get("/protocol").send().await.unwrap();
     assert!(stated.header("content-type").unwrap().starts_with("text/markdown"));
     let text = stated.text().await.unwrap();
-    let rows: Vec<Vec<&str>> = text.lines().filter(|line| line.starts_with("| GET") || line.starts_with("| POST") || line.starts_with("| HEAD")).map(|line| line.split('|').map(str::trim).collect()).collect();
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .filter(|line| line.starts_with("| GET") || line.starts_with("| POST") || line.starts_with("| HEAD"))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
     assert!(rows.len() > 10);
     for row in rows {
         let method: Method = row[1].parse().unwrap();
@@ -66,7 +73,8 @@ async fn health_answers_without_a_bearer() {
 async fn metrics_have_a_port_of_their_own() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = format!("127.0.0.1:{port}");
-    let stage = Stage::with(vec![Provider::start().unwrap()], |config| config.set("/listen/metrics", json!(address))).await;
+    let stage =
+        Stage::with(vec![Provider::start().unwrap()], |config| config.set("/listen/metrics", json!(address))).await;
     stage.ask(&Stage::prompt(false)).send().await.unwrap().bytes().await.unwrap();
     stage.gateway.wait_for_audit("inference", 1).await.unwrap();
     let metrics = e2e::cast::client::Client::new(&format!("http://{address}")).unwrap();

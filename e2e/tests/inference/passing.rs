@@ -11,7 +11,8 @@ use crate::stage::{MODEL, Stage};
 async fn a_body_reaches_the_upstream_byte_for_byte() {
     let stage = Stage::new().await;
     let odd = "{ \"stream\":false,\n\t\"unknown\" : [1e3, \"\\ud83d\\ude00\", null], \"model\":\"claude-sonnet-4-5\" , \"x\":{\"model\":1},\"unknown\":2 } ";
-    let response = stage.client.post("/v1/messages?beta=true&new=1").body("application/json", odd).send().await.unwrap();
+    let response =
+        stage.client.post("/v1/messages?beta=true&new=1").body("application/json", odd).send().await.unwrap();
     assert_eq!(response.status, 200);
     let received = stage.provider().requests().remove(0);
     assert_eq!(received.body, odd.as_bytes());
@@ -53,7 +54,9 @@ async fn only_listed_headers_reach_the_upstream() {
     assert_eq!(received.header("anthropic-beta"), Some("context-1m-2025-08-07,some-new-beta"));
     assert_eq!(received.header("anthropic-something-new"), Some("yes"));
     assert_eq!(received.header("x-api-key"), Some(e2e::cast::provider::API_KEY));
-    for name in ["authorization", "cookie", "x-forwarded-for", "x-claude-code-session-id", "keep-alive", "transfer-encoding"] {
+    for name in
+        ["authorization", "cookie", "x-forwarded-for", "x-claude-code-session-id", "keep-alive", "transfer-encoding"]
+    {
         assert_eq!(received.header(name), None, "{name}");
     }
     assert_eq!(stage.provider().faults(), Vec::<String>::new());
@@ -104,11 +107,15 @@ async fn usage_is_read_from_streams_replies_and_counts() {
     let stage = Stage::new().await;
     stage.ask(&Stage::prompt(true)).send().await.unwrap().bytes().await.unwrap();
     stage.ask(&Stage::prompt(false)).send().await.unwrap().bytes().await.unwrap();
-    let count = stage.client.post("/v1/messages/count_tokens").header("anthropic-version", "1").json(&Stage::prompt(false));
+    let count =
+        stage.client.post("/v1/messages/count_tokens").header("anthropic-version", "1").json(&Stage::prompt(false));
     let counted: Value = count.send().await.unwrap().json().await.unwrap();
     let lines = stage.gateway.wait_for_audit("inference", 3).await.unwrap();
     for line in &lines[..2] {
-        assert!(line["usage"]["input_tokens"].as_u64().unwrap() > 0 && line["usage"]["output_tokens"].as_u64().unwrap() > 0, "{line}");
+        assert!(
+            line["usage"]["input_tokens"].as_u64().unwrap() > 0 && line["usage"]["output_tokens"].as_u64().unwrap() > 0,
+            "{line}"
+        );
         assert_eq!(line["ending"], "complete");
     }
     assert_eq!(lines[2]["endpoint"], "count_tokens");

@@ -38,7 +38,12 @@ async fn a_body_that_cannot_be_routed_is_told_why_and_reaches_no_upstream() {
     ];
     for (body, words) in rows {
         let told = refused(&stage, body).await;
-        assert_eq!(told, (400, "invalid_request_error".to_owned(), words.to_owned()), "{}", String::from_utf8_lossy(body));
+        assert_eq!(
+            told,
+            (400, "invalid_request_error".to_owned(), words.to_owned()),
+            "{}",
+            String::from_utf8_lossy(body)
+        );
     }
     assert!(stage.provider().requests().is_empty());
 }
@@ -47,7 +52,15 @@ async fn a_body_that_cannot_be_routed_is_told_why_and_reaches_no_upstream() {
 async fn a_model_that_nobody_configured_is_named_and_refused() {
     let stage = Stage::new().await;
     // S18: no other writing of a known name is that name.
-    for model in ["gpt-4", "Claude-Sonnet-4-5", "claude-sonnet-4-5 ", " claude-sonnet-4-5", "claude-sonnet-4", "claude-sonnet-4-5[1m]", "claude\u{2010}sonnet-4-5"] {
+    for model in [
+        "gpt-4",
+        "Claude-Sonnet-4-5",
+        "claude-sonnet-4-5 ",
+        " claude-sonnet-4-5",
+        "claude-sonnet-4",
+        "claude-sonnet-4-5[1m]",
+        "claude\u{2010}sonnet-4-5",
+    ] {
         let (status, kind, words) = refused(&stage, json!({"model": model}).to_string()).await;
         assert_eq!((status, kind.as_str()), (400, "invalid_request_error"), "{model}");
         assert!(words.contains("not in the operator's model list"), "{words}");
@@ -73,7 +86,8 @@ async fn a_bearer_that_does_not_hold_is_401() {
     }
     let missing = anonymous.post("/v1/messages").json(&Stage::prompt(false)).send().await.unwrap();
     assert_eq!(told(missing).await.0, 401);
-    let key = anonymous.post("/v1/messages").header("x-api-key", good).json(&Stage::prompt(false)).send().await.unwrap();
+    let key =
+        anonymous.post("/v1/messages").header("x-api-key", good).json(&Stage::prompt(false)).send().await.unwrap();
     assert_eq!(told(key).await.0, 401, "an API key header is no bearer");
     assert!(stage.provider().requests().is_empty());
 }
@@ -82,7 +96,8 @@ async fn a_bearer_that_does_not_hold_is_401() {
 async fn a_revoked_bearer_is_401_and_not_worth_a_retry() {
     let stage = Stage::new().await;
     assert_eq!(stage.ask(&Stage::prompt(false)).send().await.unwrap().status, 200);
-    let revoked = stage.client.post("/oauth/revoke").form(&[("token", &stage.tokens.access_token)]).send().await.unwrap();
+    let revoked =
+        stage.client.post("/oauth/revoke").form(&[("token", &stage.tokens.access_token)]).send().await.unwrap();
     assert_eq!(revoked.status, 200);
     let response = stage.ask(&Stage::prompt(false)).send().await.unwrap();
     assert_eq!((response.status, response.header("x-should-retry")), (401, Some("false")));
@@ -104,7 +119,9 @@ async fn an_unknown_path_is_404_to_somebody_signed_in_and_401_to_a_stranger() {
 #[tokio::test]
 async fn an_address_that_is_denied_gets_nothing_but_health() {
     let stage = Stage::with(vec![e2e::cast::provider::Provider::start().unwrap()], |config| {
-        config.set("/listen/trusted_proxies", json!(["127.0.0.1"])).set("/access_control", json!({"deny_cidrs": ["192.0.2.0/24"]}))
+        config
+            .set("/listen/trusted_proxies", json!(["127.0.0.1"]))
+            .set("/access_control", json!({"deny_cidrs": ["192.0.2.0/24"]}))
     })
     .await;
     let from = |path: &str, address: &str| stage.client.get(path).header("x-forwarded-for", address).send();

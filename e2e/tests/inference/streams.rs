@@ -95,7 +95,9 @@ fn resident(pid: i32) -> u64 {
 #[tokio::test]
 async fn a_reply_that_is_no_stream_and_breaks_does_not_end_cleanly() {
     let stage = Stage::new().await;
-    stage.provider().then(Reply::raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"id\":"));
+    stage
+        .provider()
+        .then(Reply::raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"id\":"));
     let response = stage.ask(&json!({"model": MODEL})).send().await.unwrap();
     assert!(response.bytes().await.is_err());
 }

@@ -45,6 +45,13 @@ pub(super) fn forms(html: &str) -> Vec<Form> {
     forms
 }
 
+/// Where the link goes that has this value in that attribute.
+pub(super) fn link(html: &str, name: &str, value: &str) -> Option<String> {
+    let mut links = html.split('<').filter_map(|piece| piece.strip_prefix("a ")?.split('>').next());
+    let tag = links.find(|tag| attribute(&format!("a {tag}"), name).as_deref() == Some(value))?;
+    attribute(&format!("a {tag}"), "href")
+}
+
 /// A quoted attribute of a tag, its entities undone.
 fn attribute(tag: &str, name: &str) -> Option<String> {
     let found = tag.match_indices(name).find_map(|(at, _)| {

@@ -54,6 +54,13 @@ impl Browser {
         self.follow(Method::POST, target, Some((fields, origin(&page.url)))).await
     }
 
+    /// Follows the page's link that says so in an attribute.
+    pub async fn click(&mut self, page: &Page, attribute: &str, value: &str) -> Result<Page> {
+        let link = form::link(&page.text, attribute, value);
+        let link = link.with_context(|| format!("no link with {attribute}={value} on {}", page.url))?;
+        self.follow(Method::GET, page.url.join(&link)?, None).await
+    }
+
     pub fn cookies(&self) -> &BTreeMap<String, String> {
         &self.cookies
     }
