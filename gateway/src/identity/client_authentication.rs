@@ -131,7 +131,19 @@ fn assertion(certificate: &ClientCertificate) -> Result<Method, String> {
     };
     jsonwebtoken::encode(&header, &json!({}), &key)
         .map_err(|_| "the client assertion's private key cannot sign".to_owned())?;
+    announce(&certificate)?;
     Ok(Method::Assertion { key, header: Box::new(header) })
+}
+
+/// The thumbprint as providers show it, for the operator to compare.
+fn announce(certificate: &CertificateDer<'_>) -> Result<(), String> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
+        .map_err(|_| "the client assertion's certificate is none".to_owned())?;
+    let thumbprint = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, certificate);
+    let thumbprint: String = thumbprint.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+    let (subject, expires) = (parsed.subject(), parsed.validity().not_after);
+    tracing::info!(%subject, thumbprint, %expires, "a certificate proves the gateway to the identity provider");
+    Ok(())
 }
 
 #[cfg(test)]

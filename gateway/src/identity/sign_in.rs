@@ -14,6 +14,8 @@ use super::{
     userinfo,
 };
 
+const MAX_REASON: usize = 400;
+
 impl RelyingParty {
     /// Redeems the callback's code. `iss` is the callback's RFC 9207 parameter.
     pub async fn redeem(
@@ -69,7 +71,7 @@ impl RelyingParty {
         reply: &TokenReply,
         nonce: Option<&SecretString>,
     ) -> Result<(Subject, Claims), SignInError> {
-        let token = UnverifiedIdToken::parse(id_token).map_err(untrustworthy)?;
+        let token = UnverifiedIdToken::parse(id_token, self.config.signing_algorithm).map_err(untrustworthy)?;
         let expected = Expected {
             issuer: &self.metadata.issuer,
             client_id: &self.config.client_id,
@@ -126,6 +128,8 @@ impl RelyingParty {
     }
 }
 
+/// Reasons quote what the provider sent: no line of the log may be forged with it, or filled.
 pub(super) fn untrustworthy(reason: String) -> SignInError {
+    let reason = reason.chars().filter(|character| !character.is_control()).take(MAX_REASON).collect();
     SignInError::Untrustworthy { reason }
 }

@@ -112,10 +112,11 @@ impl Origin {
                 tokio::spawn(async move {
                     match tls {
                         None => converse(stream, seen, &*answer).await,
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => converse(stream, seen, &*answer).await,
-                            Err(_) => {}
-                        },
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                converse(stream, seen, &*answer).await;
+                            }
+                        }
                     }
                 });
             }

@@ -1,0 +1,156 @@
+//! A provider, a relying party configured for it, and a clock with hands.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use e2e::cast::openid::{Behaviour, OpenIdProvider};
+use gateway::{
+    clock::{Clock, SystemClock},
+    identity::{PendingSignIn, Person, RelyingParty, Renewal, RenewalError, SignIn, SignInError},
+};
+use gateway_config::{ClientAuthentication, EmailClaim, Oidc, SigningAlgorithm};
+use gateway_egress::{Egress, EgressSettings};
+use secrecy::ExposeSecret;
+use url::Url;
+
+pub(crate) const REDIRECT_URI: &str = "https://gateway.test/oauth/callback";
+
+/// The machine's clock, moved.
+#[derive(Default)]
+pub(crate) struct Hands(Mutex<TimeDelta>);
+
+impl Clock for Hands {
+    fn now(&self) -> DateTime<Utc> {
+        SystemClock.now() + *self.0.lock().unwrap()
+    }
+}
+
+pub(crate) struct Stage {
+    pub(crate) provider: OpenIdProvider,
+    pub(crate) config: Oidc,
+    hands: Arc<Hands>,
+}
+
+impl Stage {
+    pub(crate) async fn set(behaviour: Behaviour) -> Self {
+        let provider = OpenIdProvider::start(behaviour).await;
+        let config = Oidc {
+            issuer: Url::parse(&provider.issuer()).unwrap(),
+            client_id: provider.client_id(),
+            authentication: ClientAuthentication::Negotiated(provider.client_secret().into()),
+            allowed_email_domains: Vec::new(),
+            allowed_groups: Vec::new(),
+            groups_claim: "groups".to_owned(),
+            google_groups: None,
+            email_claim: EmailClaim(vec!["email".to_owned()]),
+            scopes: ["openid", "profile", "email", "offline_access"].map(str::to_owned).to_vec(),
+            extra_auth_params: BTreeMap::new(),
+            userinfo_fallback: false,
+            use_pkce: true,
+            clock_skew: Duration::ZERO,
+            signing_algorithm: SigningAlgorithm::Rs256,
+            additional_authorized_parties: Vec::new(),
+            discovery_url: None,
+            use_proxy: false,
+            form_action_origins: Vec::new(),
+            ca_cert_pem: None,
+            scope_on_refresh: false,
+        };
+        Self { provider, config, hands: Arc::default() }
+    }
+
+    /// With the usual people and no faults.
+    pub(crate) async fn usual() -> Self {
+        Self::set(Behaviour::default()).await
+    }
+
+    pub(crate) fn configured(mut self, change: impl FnOnce(&mut Oidc)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        self.hands.clone()
+    }
+
+    /// Both clocks, ours and the provider's.
+    pub(crate) fn time_passes(&self, by: TimeDelta) {
+        *self.hands.0.lock().unwrap() += by;
+        self.provider.behave(|behaviour| behaviour.clock_ahead += by.num_seconds());
+    }
+
+    pub(crate) async fn try_discover(&self) -> Result<RelyingParty, SignInError> {
+        let egress = Egress::new(EgressSettings { allow_loopback: true, ..EgressSettings::default() });
+        RelyingParty::discover(&self.config, REDIRECT_URI, egress, self.clock()).await
+    }
+
+    pub(crate) async fn party(&self) -> RelyingParty {
+        self.try_discover().await.unwrap()
+    }
+
+    /// The browser's part, up to the callback.
+    pub(crate) fn approve(&self, party: &RelyingParty, sub: &str) -> (Callback, PendingSignIn) {
+        let departure = party.depart();
+        let callback = Callback(self.provider.approve(&departure.to, sub));
+        assert_eq!(callback.parameter("state").as_deref(), Some(departure.pending.state.expose_secret()));
+        (callback, departure.pending)
+    }
+
+    pub(crate) async fn sign_in(&self, party: &RelyingParty, sub: &str) -> Result<SignIn, SignInError> {
+        let (callback, pending) = self.approve(party, sub);
+        callback.redeem(party, &pending).await
+    }
+
+    /// Discovery and sign-in in one.
+    pub(crate) async fn person(&self, sub: &str) -> Result<Person, SignInError> {
+        let party = self.party().await;
+        Ok(self.sign_in(&party, sub).await?.person.into_person())
+    }
+
+    pub(crate) fn fetches(&self, path: &str) -> usize {
+        self.provider.requests_to(path).len()
+    }
+}
+
+pub(crate) struct Callback(Url);
+
+impl Callback {
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
+        self.0.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    pub(crate) async fn redeem(&self, party: &RelyingParty, pending: &PendingSignIn) -> Result<SignIn, SignInError> {
+        let code = self.parameter("code").unwrap();
+        party.redeem(&code, self.parameter("iss").as_deref(), pending).await
+    }
+}
+
+/// Signed in once, and what a session would keep.
+pub(crate) async fn session(stage: &Stage, party: &RelyingParty, sub: &str) -> (secrecy::SecretString, Person) {
+    let signed_in = stage.sign_in(party, sub).await.unwrap();
+    (signed_in.refresh_token.unwrap(), signed_in.person.into_person())
+}
+
+pub(crate) fn groups(groups: &[&str]) -> Vec<String> {
+    groups.iter().map(|group| (*group).to_owned()).collect()
+}
+
+pub(crate) fn untrustworthy<T>(result: Result<T, SignInError>, because: &str) {
+    match result {
+        Err(SignInError::Untrustworthy { reason }) => assert!(reason.contains(because), "{reason:?}, not {because:?}"),
+        Err(other) => panic!("refused for another reason: {other:?}"),
+        Ok(_) => panic!("it was accepted"),
+    }
+}
+
+pub(crate) fn unavailable(result: Result<Renewal, RenewalError>) -> String {
+    match result {
+        Err(RenewalError::Unavailable { reason }) => reason,
+        Err(other) => panic!("another error: {other:?}"),
+        Ok(renewal) => panic!("it was renewed: {renewal:?}"),
+    }
+}
