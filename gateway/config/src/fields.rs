@@ -95,7 +95,8 @@ impl<'a> Fields<'a> {
     /// The bytes of the file that this key names, through a parser.
     pub(crate) fn file<T>(&self, key: &str, parse: impl FnOnce(&[u8]) -> Result<T, Complaint>) -> Option<T> {
         let path = self.text(key)?;
-        let parsed = self.surroundings.sources.read(Path::new(path)).and_then(|bytes| parse(&bytes));
+        let bytes = self.surroundings.sources.read(Path::new(path), "the file that it names");
+        let parsed = bytes.and_then(|bytes| parse(&bytes));
         self.heard(self.path(key), parsed)
     }
 

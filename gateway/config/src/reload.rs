@@ -195,8 +195,10 @@ impl Changes {
             zero_retention,
             ca_cert_pem,
         } = old;
-        let Provider::Anthropic { auth: _, forward_user_identity } = provider;
-        let Provider::Anthropic { auth: _, forward_user_identity: new_forward } = &new.provider;
+        let Provider::Anthropic { auth, forward_user_identity } = provider;
+        let Provider::Anthropic { auth: new_auth, forward_user_identity: new_forward } = &new.provider;
+        // Another credential is taken; another kind of credential is not.
+        self.note(&format!("{at}.auth"), &discriminant(auth), &discriminant(new_auth));
         self.note(&format!("{at}.forward_user_identity"), forward_user_identity, new_forward);
         self.note(&format!("{at}.base_url"), base_url, &new.base_url);
         self.headers(&format!("{at}.headers"), headers, &new.headers);

@@ -198,7 +198,7 @@ fn a_listener_knows_its_own_origin() {
             ),
             (
                 "{ public_url: https://g, tls: { cert: /none, key: /tls/tls.key } }",
-                "listen.tls.cert: the file /none cannot be read (entity not found): mount it, or correct the path and the rights",
+                "listen.tls.cert: the file that it names cannot be read (entity not found): mount it, or correct the path and the rights",
             ),
         ],
     );

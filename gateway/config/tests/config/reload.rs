@@ -24,7 +24,7 @@ fn secrets_and_certificates_are_taken_as_they_come() {
         ("password: p@ss/word#1", "password: another"),
         ("somebody:else@", "somebody:other@"),
         ("oauth_token: token", "oauth_token: another"),
-        ("oauth_token: token", "api_key: another"),
+        ("identity_token_file: /var/run/token", "identity_token_file: /var/run/other"),
         ("key: /tls/tls.key", "key: /tls/other.key"),
     ] {
         assert_eq!(changed(from, to), [""; 0], "{from}");
@@ -41,6 +41,7 @@ fn everything_else_is_named() {
         ("ttl_hours: 0.5", "ttl_hours: 1", "session.ttl_hours"),
         ("db.example.com:5433", "db.example.com:5434", "store.postgres_url"),
         ("x-proxy-token: \"${API_KEY}\"", "x-proxy-token: other", "upstreams[1].headers"),
+        ("oauth_token: token", "api_key: another", "upstreams[1].auth"),
         ("weight: 3", "weight: 4", "upstreams[0].weight"),
         ("- name: federated", "- name: renamed", "upstreams"),
         ("label: Corporate Sonnet", "label: Sonnet", "models"),

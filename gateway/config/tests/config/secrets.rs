@@ -16,7 +16,7 @@ fn a_whole_configuration_prints_no_secret() {
 #[test]
 fn a_complaint_about_a_secret_does_not_quote_it() {
     let secrets = "
-listen: { public_url: \"https://me:canary@gateway.example.com\", host: \"${CANARY}\", port: \"${CANARY}\" }
+listen: { public_url: \"https://me:canary@gateway.example.com\", host: \"${CANARY}\", port: \"${CANARY}\", tls: { cert: \"${CANARY}\", key: \"${CANARY}\" } }
 oidc:
   issuer: ${CANARY}
   client_id: [canary]
