@@ -21,7 +21,9 @@ const context = await browser.newContext({
 });
 const page = await context.newPage();
 page.setDefaultTimeout(20_000);
-page.on('console', (message) => { if (message.type() === 'error') complaints.push(message.text()); });
+// A page need not have an icon.
+const ofTheIcon = (message) => message.location().url.endsWith('/favicon.ico');
+page.on('console', (message) => { if (message.type() === 'error' && !ofTheIcon(message)) complaints.push(message.text()); });
 page.on('pageerror', (error) => complaints.push(String(error)));
 
 async function look(name) {

@@ -46,6 +46,10 @@ impl<'a> Fields<'a> {
         self.section.written(key).is_some()
     }
 
+    pub(crate) fn any_written(&self) -> bool {
+        self.section.any_written()
+    }
+
     pub(crate) fn text(&self, key: &str) -> Option<&'a str> {
         match self.section.get(key)? {
             Node::Text(text) => Some(text),
@@ -166,6 +170,10 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn warn(&self, key: &str, text: impl Into<String>) {
         self.surroundings.findings.warn(self.path(key), text);
+    }
+
+    pub(crate) fn warn_at(&self, path: FieldPath, text: impl Into<String>) {
+        self.surroundings.findings.warn(path, text);
     }
 
     /// The value, its complaint made.
