@@ -42,8 +42,13 @@ impl Device {
 
     /// The person opens the link, confirms the code and says who they are; the last page.
     pub async fn approve(&self, browser: &mut Browser, person: &str) -> Result<Page> {
-        let page = browser.open(&self.verification_uri_complete).await?.expect(200)?;
-        let provider = browser.press(&page, |button| button.action.is_none()).await?;
+        let mut provider = browser.open(&self.verification_uri_complete).await?.expect(200)?;
+        // The code first, then what it asks for; a gateway may show both on one page.
+        for _ in 0..2 {
+            if provider.url.path() == "/device" && !provider.forms().is_empty() {
+                provider = browser.press(&provider, |button| button.action.is_none()).await?;
+            }
+        }
         // Somebody whom the provider remembers is sent straight back; else it offers a button or a link for each person.
         if provider.forms().iter().any(|form| form.buttons.iter().any(|button| is(button, person))) {
             return browser.press(&provider, |button| is(button, person)).await;
