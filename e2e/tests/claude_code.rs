@@ -53,7 +53,7 @@ async fn claude_code_signs_in_works_is_renewed_and_is_sent_away() {
     drop(terminal);
     let terminal = claude.open().await.unwrap();
     terminal.say("hello again").await.unwrap();
-    terminal.wait_for("session expired").await.unwrap();
+    terminal.wait_for("API Error").await.unwrap();
     terminal.wait_for("run /login").await.unwrap();
 
     // Back again; signing out revokes, so the old bearer is worth nothing.

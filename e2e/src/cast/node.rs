@@ -38,7 +38,7 @@ pub struct Walk {
 
 #[derive(Debug, Deserialize)]
 pub struct Page {
-    /// `device`, `provider`, `done`, `denied` or `failed`.
+    /// `device`, `confirm`, `provider`, `done`, `denied` or `failed`.
     pub name: String,
     pub url: String,
     pub title: String,
