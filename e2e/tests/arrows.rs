@@ -25,7 +25,8 @@ fn sources(below: &Path) -> Vec<PathBuf> {
 
 /// The workspace members that a manifest's section names.
 fn members_in(manifest: &str, section: &str) -> BTreeSet<String> {
-    const MEMBERS: [&str; 6] = ["crds", "gateway-config", "gateway-egress", "claude-gateway-migrations", "gateway", "e2e"];
+    const MEMBERS: [&str; 6] =
+        ["crds", "gateway-config", "gateway-egress", "claude-gateway-migrations", "gateway", "e2e"];
     let manifest = fs::read_to_string(root().join(manifest)).unwrap();
     let body = manifest.split(&format!("[{section}]")).nth(1).unwrap_or_default();
     let body = body.split("\n[").next().unwrap_or_default();
@@ -102,7 +103,8 @@ fn rooms_below_do_not_look_up() {
             let text = fs::read_to_string(&file).unwrap();
             let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
             // `use crate::{a::…, b::…}` is written over several lines; what follows `crate::` or opens a line in it counts.
-            let group: String = code.split("use crate::{").skip(1).filter_map(|rest| rest.split("\n};").next()).collect();
+            let group: String =
+                code.split("use crate::{").skip(1).filter_map(|rest| rest.split("\n};").next()).collect();
             for upper in above.iter() {
                 let direct = code.contains(&format!("crate::{upper}::"));
                 let grouped = group.lines().any(|line| line.trim_start().starts_with(&format!("{upper}::")));
