@@ -6,6 +6,7 @@ use axum::{
     body::Body,
     http::{HeaderValue, Request, header},
 };
+use e2e::cast::postgres;
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -159,7 +160,8 @@ async fn parameters_that_nobody_knows_are_ignored_at_the_token_endpoint() {
     pod.post("/oauth/token", &fields).await.tokens();
 }
 
-/// Catalogue S7: one device code, fifty polls at once over eight pods.
+/// Catalogue S7: one device code, fifty polls at once over eight pods. The row is held until many of them wait for it, so
+/// that they do meet.
 #[tokio::test]
 async fn of_fifty_polls_at_once_exactly_one_gets_the_tokens() {
     let stage = Stage::usual().await;
@@ -169,7 +171,25 @@ async fn of_fifty_polls_at_once_exactly_one_gets_the_tokens() {
     }
     let (device_code, user_code) = pods[0].start().await;
     Browser::new().sign_in(&stage, &pods[0], &user_code, "alice").await;
-    let answers = join_all((0..50).map(|n| pods[n % pods.len()].poll(&device_code))).await;
+    let holding = async {
+        let pool = postgres::pool(&stage.database).await.unwrap();
+        let mut held = pool.begin().await.unwrap();
+        let rows = format!("SELECT FROM {}.device_grant FOR UPDATE", stage.schema);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(rows)).execute(&mut *held).await.unwrap();
+        let waiting =
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%device_grant%'";
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&pool).await.unwrap() < 8 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        held.commit().await.unwrap();
+    };
+    let polls = join_all((0..50).map(|n| pods[n % pods.len()].poll(&device_code)));
+    let polls = async {
+        // The row is held first.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        polls.await
+    };
+    let ((), answers) = tokio::join!(holding, polls);
     let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status.is_success());
     assert_eq!(won.len(), 1);
     lost.iter().for_each(|answer| answer.refused(400, "expired_token"));
