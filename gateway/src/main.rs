@@ -97,7 +97,8 @@ fn serve(path: PathBuf, environment: Environment, loaded: Loaded, process: Proce
         lines: lines.clone(),
         source: Some((path, environment)),
     };
-    let control = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("control").enable_all().build()?;
+    let control =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("control").enable_all().build()?;
     let outcome = control.block_on(async {
         let running = start(plan).await?;
         tracing::info!(address = %running.address, version = env!("CARGO_PKG_VERSION"), "ready");

@@ -5,7 +5,11 @@ use std::{io, net::SocketAddr, sync::Arc};
 use axum::{Router, extract::State, http::header, response::IntoResponse, routing::get};
 use tokio::net::TcpListener;
 
-use crate::{session::Revocations, store::Store, telemetry::{Lines, Metrics}};
+use crate::{
+    session::Revocations,
+    store::Store,
+    telemetry::{Lines, Metrics},
+};
 
 /// What is read when somebody scrapes.
 #[derive(Clone)]

@@ -83,7 +83,9 @@ impl Reloader {
 
     fn upstreams(&self, new: &Config) {
         for upstream in &self.shared.upstreams {
-            let Some(configured) = new.upstreams.iter().find(|configured| configured.name == upstream.name) else { continue };
+            let Some(configured) = new.upstreams.iter().find(|configured| configured.name == upstream.name) else {
+                continue;
+            };
             let Provider::Anthropic { auth, .. } = &configured.provider;
             if !upstream.reload_credential(auth) {
                 tracing::error!(upstream = upstream.name, "the credential was not taken over: it is of another kind");

@@ -25,8 +25,7 @@ use crate::{
     door::{Door, RequestId, listener, tls::Certificate, watch::Patience},
     identity::RelyingParty,
     inference::{Catalogue, Models, Shared, body::Bounds, listing},
-    oauth,
-    protocol_page,
+    oauth, protocol_page,
     session::{Journal, KeyRing, Lifetimes, Revocations, SessionParts, Sessions, Watch},
     store::{Store, pod::Pod},
     telemetry::{Audit, Lines, Metrics},
@@ -180,7 +179,8 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
     };
     let threads = threads::spawn(&work, sockets)?;
     if let Some((path, environment)) = source {
-        let reloader = Reloader { path, environment, keys, store: store.clone(), relying_party, shared, certificate, audit };
+        let reloader =
+            Reloader { path, environment, keys, store: store.clone(), relying_party, shared, certificate, audit };
         tasks.spawn(reloader.run(config));
     }
     Ok(Running { address, metrics_address, lifecycle, metrics, sessions, store, threads, _watch: watch, _tasks: tasks })

@@ -36,7 +36,9 @@ pub fn spawn(work: &Work, sockets: Vec<StdListener>) -> io::Result<Vec<thread::J
     let threads = sockets.into_iter().enumerate().map(|(n, socket)| {
         let work = work.clone();
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        thread::Builder::new().name(format!("data-{n}")).spawn(move || LocalSet::new().block_on(&runtime, run(work, socket)))
+        thread::Builder::new()
+            .name(format!("data-{n}"))
+            .spawn(move || LocalSet::new().block_on(&runtime, run(work, socket)))
     });
     threads.collect()
 }

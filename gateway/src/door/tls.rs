@@ -55,9 +55,8 @@ impl ResolvesServerCert for Certificate {
 
 fn read(files: &TlsFiles) -> Result<CertifiedKey, TlsFileError> {
     let unusable = |path: &Path, reason: String| TlsFileError::Unusable { path: path.display().to_string(), reason };
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(&files.cert)
-        .map_err(|error| unusable(&files.cert, error.to_string()))?
-        .collect();
+    let chain: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(&files.cert).map_err(|error| unusable(&files.cert, error.to_string()))?.collect();
     let chain = chain.map_err(|error| unusable(&files.cert, error.to_string()))?;
     if chain.is_empty() {
         return Err(unusable(&files.cert, "there is no certificate in it".to_owned()));

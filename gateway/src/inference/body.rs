@@ -144,7 +144,8 @@ mod tests {
     #[tokio::test]
     async fn a_body_in_pieces_is_joined_and_one_over_the_cap_is_refused() {
         let pieces = |n: usize| {
-            let frames = (0..n).map(|_| Ok::<_, std::convert::Infallible>(http_body::Frame::data(Bytes::from_static(b"abcd"))));
+            let frames =
+                (0..n).map(|_| Ok::<_, std::convert::Infallible>(http_body::Frame::data(Bytes::from_static(b"abcd"))));
             StreamBody::new(futures_util::stream::iter(frames))
         };
         let most = |most| Bounds { most, idle: Duration::from_secs(10) };
@@ -155,7 +156,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_trickles_is_cut() {
-        let never = StreamBody::new(futures_util::stream::pending::<Result<http_body::Frame<Bytes>, std::convert::Infallible>>());
-        assert!(matches!(read(never, Bounds { most: 100, idle: Duration::from_millis(20) }).await, Err(Refusal::BodyTooSlow)));
+        let never = StreamBody::new(futures_util::stream::pending::<
+            Result<http_body::Frame<Bytes>, std::convert::Infallible>,
+        >());
+        assert!(matches!(
+            read(never, Bounds { most: 100, idle: Duration::from_millis(20) }).await,
+            Err(Refusal::BodyTooSlow)
+        ));
     }
 }

@@ -57,7 +57,9 @@ impl AllFailed {
         match self {
             Self::Nothing { configured } => format!("all upstreams failed ({configured} attempted)"),
             Self::Status { status, .. } => match *status {
-                StatusCode::TOO_MANY_REQUESTS => "upstream rate limit exceeded; try again shortly, or ask the operator of this gateway",
+                StatusCode::TOO_MANY_REQUESTS => {
+                    "upstream rate limit exceeded; try again shortly, or ask the operator of this gateway"
+                }
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                     "the upstream refused this gateway's credential; ask the operator of this gateway"
                 }

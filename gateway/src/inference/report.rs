@@ -72,7 +72,13 @@ struct Line<'a> {
 }
 
 impl Report {
-    pub fn new(audit: Audit, metrics: Arc<Metrics>, arrival: Arrival, admitted: Arc<Admitted>, endpoint: Endpoint) -> Self {
+    pub fn new(
+        audit: Audit,
+        metrics: Arc<Metrics>,
+        arrival: Arrival,
+        admitted: Arc<Admitted>,
+        endpoint: Endpoint,
+    ) -> Self {
         metrics.in_flight.inc();
         Self {
             audit,

@@ -22,10 +22,7 @@ pub enum ScanError {
 }
 
 /// The spans of the values of `keys`, in the order of `keys`.
-pub fn members<const N: usize>(
-    text: &[u8],
-    keys: [&'static str; N],
-) -> Result<[Option<Range<usize>>; N], ScanError> {
+pub fn members<const N: usize>(text: &[u8], keys: [&'static str; N]) -> Result<[Option<Range<usize>>; N], ScanError> {
     if simdutf8::basic::from_utf8(text).is_err() {
         return Err(ScanError::Invalid);
     }
@@ -322,8 +319,26 @@ mod tests {
             assert_eq!(model(text), Err(ScanError::NotAnObject), "{text}");
         }
         let bad = [
-            "", "{", "}", "{]", "[", "nul", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{\"a\":01}", "{\"a\":1.}", "{\"a\":+1}", "{} x",
-            "{\"a\":\"\u{1}\"}", "{\"a\":\"\0\"}", r#"{"a":"\x"}"#, r#"{"a":"\u12g4"}"#, r#"{"a":"\u12"#, "\u{feff}{}", "{'a':1}",
+            "",
+            "{",
+            "}",
+            "{]",
+            "[",
+            "nul",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{\"a\":01}",
+            "{\"a\":1.}",
+            "{\"a\":+1}",
+            "{} x",
+            "{\"a\":\"\u{1}\"}",
+            "{\"a\":\"\0\"}",
+            r#"{"a":"\x"}"#,
+            r#"{"a":"\u12g4"}"#,
+            r#"{"a":"\u12"#,
+            "\u{feff}{}",
+            "{'a':1}",
         ];
         for text in bad {
             assert_eq!(model(text), Err(ScanError::Invalid), "{text}");

@@ -225,7 +225,8 @@ mod tests {
 
     #[test]
     fn a_stream_without_event_names_is_understood() {
-        let bare: String = STREAM.lines().filter(|line| !line.starts_with("event:")).map(|line| format!("{line}\n")).collect();
+        let bare: String =
+            STREAM.lines().filter(|line| !line.starts_with("event:")).map(|line| format!("{line}\n")).collect();
         let mut tap = StreamTap::default();
         tap.look(bare.as_bytes());
         assert_eq!(tap.usage, expected());
@@ -255,7 +256,8 @@ mod tests {
 
     #[test]
     fn a_json_replys_usage_is_read_across_chunks() {
-        let text = r#"{"id":"msg_1","content":[{"usage":1}],"usage":{"input_tokens":3,"output_tokens":4,"unknown":{}}}"#;
+        let text =
+            r#"{"id":"msg_1","content":[{"usage":1}],"usage":{"input_tokens":3,"output_tokens":4,"unknown":{}}}"#;
         for size in 1..text.len() {
             let mut tap = JsonTap::default();
             text.as_bytes().chunks(size).for_each(|chunk| tap.look(&Bytes::copy_from_slice(chunk)));

@@ -1,9 +1,8 @@
 //! `GET /oauth/callback`: the browser is back from the identity provider.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
-    Extension,
     extract::{RawQuery, State},
     http::{HeaderMap, header::SET_COOKIE},
     response::Response,
@@ -15,46 +14,41 @@ use super::{
     grants::{DeviceGrants, GrantError, ProviderError, Return},
     pages::{Notice, Pages},
     verify::outcome,
+    visitor::Visitor,
 };
 use crate::{
-    door::{ClientAddress, RequestId},
     identity::{Person, SignInError},
     session::SessionId,
     store::StoreError,
-    telemetry::Audit,
 };
 
 pub(super) async fn arrive(
     State(grants): State<Arc<DeviceGrants>>,
     State(pages): State<Arc<Pages>>,
-    State(audit): State<Audit>,
-    (Extension(ClientAddress(address)), Extension(RequestId(request_id))): (
-        Extension<ClientAddress>,
-        Extension<RequestId>,
-    ),
+    visitor: Visitor,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
     let query = query.unwrap_or_default();
     let form = Form::read(query.as_bytes());
     let Ok(Some(unverified)) = returned(&form) else {
-        audit.event("device.callback", &request_id, json!({"address": address, "outcome": "malformed"}));
-        return pages.notice(Notice::bad_request(), &request_id);
+        visitor.tell("device.callback", json!({"outcome": "malformed"}));
+        return pages.notice(Notice::bad_request(), &visitor.request_id);
     };
     let arrived = match pages.cookie.read(&headers) {
         Some(binding) => grants.come_back(unverified, &binding).await,
         None => Err(GrantError::NothingToContinue),
     };
-    audit.event("device.callback", &request_id, told(&arrived, address));
+    visitor.tell("device.callback", told(&arrived));
     let Err(error) = &arrived else {
         let email = arrived.as_ref().ok().and_then(|(_, person)| person.email.as_deref());
-        return finished(&pages, Notice::signed_in(email), &request_id);
+        return finished(&pages, Notice::signed_in(email), &visitor.request_id);
     };
-    log(error, &request_id);
+    log(error, &visitor.request_id);
     match error {
         // Another browser's return, or a second one: what this browser holds stays as it is.
-        GrantError::NothingToContinue => pages.notice(Notice::of(error), &request_id),
-        _ => finished(&pages, Notice::of(error), &request_id),
+        GrantError::NothingToContinue => pages.notice(Notice::of(error), &visitor.request_id),
+        _ => finished(&pages, Notice::of(error), &visitor.request_id),
     }
 }
 
@@ -79,15 +73,15 @@ fn finished(pages: &Pages, notice: Notice, request_id: &str) -> Response {
     response
 }
 
-fn told(arrived: &Result<(SessionId, Person), GrantError>, address: IpAddr) -> serde_json::Value {
+fn told(arrived: &Result<(SessionId, Person), GrantError>) -> serde_json::Value {
     match arrived {
         Ok((session, person)) => json!({
-            "address": address, "outcome": "approved", "session": session, "sub": person.sub, "email": person.email,
+            "outcome": "approved", "session": session, "sub": person.sub, "email": person.email,
         }),
         Err(GrantError::SignIn(SignInError::NotAdmitted { reason })) => {
-            json!({"address": address, "outcome": "not_admitted", "reason": reason})
+            json!({"outcome": "not_admitted", "reason": reason})
         }
-        Err(error) => json!({"address": address, "outcome": outcome(error)}),
+        Err(error) => json!({"outcome": outcome(error)}),
     }
 }
 

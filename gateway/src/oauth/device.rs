@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Extension, Json,
+    Json,
     extract::State,
     http::HeaderMap,
     response::{IntoResponse, Response},
@@ -17,27 +17,20 @@ use super::{
     error::{OauthError, unstored},
     grants::{DeviceGrants, Started},
     parts::LoginNotice,
-};
-use crate::{
-    door::{ClientAddress, RequestId},
-    telemetry::Audit,
+    visitor::Visitor,
 };
 
 pub(super) async fn authorize(
     State(grants): State<Arc<DeviceGrants>>,
     State(public_url): State<PublicUrl>,
     State(LoginNotice(notice)): State<LoginNotice>,
-    State(audit): State<Audit>,
-    (Extension(ClientAddress(from)), Extension(RequestId(request_id))): (
-        Extension<ClientAddress>,
-        Extension<RequestId>,
-    ),
+    visitor: Visitor,
     headers: HeaderMap,
 ) -> Result<Response, OauthError> {
     let by = agent::described(&headers);
-    let started = grants.start(from, &by).await;
+    let started = grants.start(visitor.address, &by).await;
     let outcome = if started.is_ok() { "started" } else { "refused" };
-    audit.event("device.authorize", &request_id, json!({"address": from, "client": by, "outcome": outcome}));
+    visitor.tell("device.authorize", json!({"client": by, "outcome": outcome}));
     let Started { device_code, user_code, expires_in, interval } = started?;
     let page = public_url.join("/device");
     let mut body = json!({

@@ -22,6 +22,7 @@ mod routes;
 mod token;
 pub mod user_code;
 mod verify;
+mod visitor;
 
 pub use parts::OauthParts;
 pub use routes::routes;

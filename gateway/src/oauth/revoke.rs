@@ -2,24 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, body::Bytes, extract::State, http::HeaderMap};
+use axum::{body::Bytes, extract::State, http::HeaderMap};
 use serde_json::json;
 
 use super::{
     error::{OauthError, unstored},
     form::{Form, is_form},
+    visitor::Visitor,
 };
-use crate::{
-    door::{ClientAddress, RequestId},
-    session::Sessions,
-    telemetry::Audit,
-};
+use crate::session::Sessions;
 
 pub(super) async fn revoke(
     State(sessions): State<Arc<Sessions>>,
-    State(audit): State<Audit>,
-    Extension(ClientAddress(address)): Extension<ClientAddress>,
-    Extension(RequestId(request_id)): Extension<RequestId>,
+    visitor: Visitor,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<HeaderMap, OauthError> {
@@ -33,7 +28,6 @@ pub(super) async fn revoke(
     // The hint is not needed: the two kinds do not look alike.
     let Some((session, person)) = sessions.session_of(token) else { return Ok(unstored()) };
     sessions.end(&session).await?;
-    let fields = json!({"reason": "sign_out", "sub": person.sub, "session": session, "address": address});
-    audit.event("session.revoke", &request_id, fields);
+    visitor.tell("session.revoke", json!({"reason": "sign_out", "sub": person.sub, "session": session}));
     Ok(unstored())
 }

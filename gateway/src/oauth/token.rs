@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Extension, Json,
+    Json,
     body::Bytes,
     extract::State,
     http::HeaderMap,
@@ -17,31 +17,20 @@ use super::{
     form::{Form, is_form},
     grant::PollAnswer,
     grants::DeviceGrants,
+    visitor::Visitor,
 };
 use crate::{
-    door::{ClientAddress, RequestId},
-    session::{RefreshError, Refusal, Sessions, Tokens},
-    telemetry::Audit,
+    identity::Person,
+    session::{RefreshError, Refusal, SessionId, Sessions, Tokens},
 };
 
 pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 const REFRESH_TOKEN: &str = "refresh_token";
 
-/// Whose request is answered, for the audit.
-struct Asker {
-    audit: Audit,
-    request_id: String,
-    address: std::net::IpAddr,
-}
-
 pub(super) async fn token(
     State(grants): State<Arc<DeviceGrants>>,
     State(sessions): State<Arc<Sessions>>,
-    State(audit): State<Audit>,
-    (Extension(ClientAddress(address)), Extension(RequestId(request_id))): (
-        Extension<ClientAddress>,
-        Extension<RequestId>,
-    ),
+    visitor: Visitor,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, OauthError> {
@@ -49,10 +38,9 @@ pub(super) async fn token(
         return Err(OauthError::InvalidRequest("send application/x-www-form-urlencoded".to_owned()));
     }
     let form = Form::read(&body);
-    let asker = Asker { audit, request_id, address };
     match form.one("grant_type")? {
-        Some(DEVICE_CODE) => poll(&grants, &sessions, &form, &asker).await,
-        Some(REFRESH_TOKEN) => refresh(&sessions, &form, &asker).await,
+        Some(DEVICE_CODE) => poll(&grants, &sessions, &form, &visitor).await,
+        Some(REFRESH_TOKEN) => refresh(&sessions, &form, &visitor).await,
         _ => Err(OauthError::UnsupportedGrantType),
     }
     .map(granted)
@@ -62,7 +50,7 @@ async fn poll(
     grants: &DeviceGrants,
     sessions: &Sessions,
     form: &Form<'_>,
-    asker: &Asker,
+    visitor: &Visitor,
 ) -> Result<Tokens, OauthError> {
     let Some(device_code) = form.one("device_code")? else {
         return Err(OauthError::InvalidRequest("device_code is missing".to_owned()));
@@ -79,44 +67,39 @@ async fn poll(
         tracing::warn!(%error, "an approved sign-in ended at its last step");
         OauthError::AccessDenied
     })?;
-    asker.issued("session.mint", &tokens);
+    issued("session.mint", &tokens, visitor);
     Ok(tokens)
 }
 
-async fn refresh(sessions: &Sessions, form: &Form<'_>, asker: &Asker) -> Result<Tokens, OauthError> {
+async fn refresh(sessions: &Sessions, form: &Form<'_>, visitor: &Visitor) -> Result<Tokens, OauthError> {
     let Some(refresh_token) = form.one(REFRESH_TOKEN)? else {
         return Err(OauthError::InvalidRequest("refresh_token is missing".to_owned()));
     };
     match sessions.refresh(refresh_token).await {
         Ok(tokens) => {
-            asker.issued("session.refresh", &tokens);
+            issued("session.refresh", &tokens, visitor);
             Ok(tokens)
         }
         Err(RefreshError::Refused(refusal)) => {
-            asker.refused(sessions, refresh_token, refusal);
+            refused(refusal, sessions.session_of(refresh_token), visitor);
             Err(OauthError::InvalidGrant)
         }
         Err(RefreshError::Unavailable(_)) => Err(OauthError::TemporarilyUnavailable),
     }
 }
 
-impl Asker {
-    fn issued(&self, name: &'static str, tokens: &Tokens) {
-        let Tokens { session, person, expires_in, .. } = tokens;
-        let fields = json!({
-            "sub": person.sub, "email": person.email, "session": session, "address": self.address,
-            "expires_in": expires_in.as_secs(),
-        });
-        self.audit.event(name, &self.request_id, fields);
-    }
+fn issued(event: &'static str, tokens: &Tokens, visitor: &Visitor) {
+    let Tokens { session, person, expires_in, .. } = tokens;
+    let expires_in = expires_in.as_secs();
+    visitor
+        .tell(event, json!({"sub": person.sub, "email": person.email, "session": session, "expires_in": expires_in}));
+}
 
-    fn refused(&self, sessions: &Sessions, refresh_token: &str, refusal: Refusal) {
-        let whose = sessions.session_of(refresh_token);
-        let (session, sub) = whose.map(|(session, person)| (session, person.sub)).unzip();
-        let fields = json!({"reason": refusal.word(), "sub": sub, "session": session, "address": self.address});
-        let ends = matches!(refusal, Refusal::Copied | Refusal::PersonGone | Refusal::NotAdmitted);
-        self.audit.event(if ends { "session.revoke" } else { "auth.denied" }, &self.request_id, fields);
-    }
+fn refused(refusal: Refusal, whose: Option<(SessionId, Person)>, visitor: &Visitor) {
+    let (session, sub) = whose.map(|(session, person)| (session, person.sub)).unzip();
+    let ended = matches!(refusal, Refusal::Copied | Refusal::PersonGone | Refusal::NotAdmitted);
+    let event = if ended { "session.revoke" } else { "auth.denied" };
+    visitor.tell(event, json!({"reason": refusal.word(), "sub": sub, "session": session}));
 }
 
 fn granted(tokens: Tokens) -> Response {

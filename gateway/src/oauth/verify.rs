@@ -1,10 +1,9 @@
 //! `/device`, for the person: enter the code, check what asks, continue or deny. A form from elsewhere changes nothing, and
 //! no page says whether a code exists before the try was counted.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
-    Extension,
     body::Bytes,
     extract::{RawQuery, State},
     http::{
@@ -21,21 +20,9 @@ use super::{
     origin::is_same_origin,
     pages::{Notice, Pages},
     user_code,
+    visitor::Visitor,
 };
-use crate::{
-    door::{ClientAddress, RequestId},
-    store::StoreError,
-    telemetry::Audit,
-};
-
-/// Who stands at the desk.
-struct Visitor {
-    address: IpAddr,
-    request_id: String,
-    audit: Audit,
-}
-
-type Known = (Extension<ClientAddress>, Extension<RequestId>);
+use crate::store::StoreError;
 
 pub(super) async fn landing(State(pages): State<Arc<Pages>>) -> Response {
     pages.landing()
@@ -55,12 +42,10 @@ pub(super) async fn show(State(pages): State<Arc<Pages>>, RawQuery(query): RawQu
 pub(super) async fn enter(
     State(grants): State<Arc<DeviceGrants>>,
     State(pages): State<Arc<Pages>>,
-    State(audit): State<Audit>,
-    (Extension(ClientAddress(address)), Extension(RequestId(request_id))): Known,
+    visitor: Visitor,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let visitor = Visitor { address, request_id, audit };
     if !is_same_origin(&headers, &pages.own_origin) {
         return visitor.cross_site("device.verify", &pages);
     }
@@ -104,12 +89,10 @@ async fn depart(grants: &DeviceGrants, pages: &Pages, visitor: &Visitor, headers
 pub(super) async fn deny(
     State(grants): State<Arc<DeviceGrants>>,
     State(pages): State<Arc<Pages>>,
-    State(audit): State<Audit>,
-    (Extension(ClientAddress(address)), Extension(RequestId(request_id))): Known,
+    visitor: Visitor,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let visitor = Visitor { address, request_id, audit };
     if !is_same_origin(&headers, &pages.own_origin) {
         return visitor.cross_site("device.deny", &pages);
     }
@@ -118,7 +101,7 @@ pub(super) async fn deny(
         return pages.notice(Notice::bad_request(), &visitor.request_id);
     };
     let code = code.unwrap_or_default();
-    match grants.deny(code, address).await {
+    match grants.deny(code, visitor.address).await {
         Ok(()) => {
             visitor.did("device.deny", "denied");
             pages.notice(Notice::denied(), &visitor.request_id)
@@ -129,7 +112,7 @@ pub(super) async fn deny(
 
 impl Visitor {
     fn did(&self, event: &'static str, outcome: &'static str) {
-        self.audit.event(event, &self.request_id, json!({"address": self.address, "outcome": outcome}));
+        self.tell(event, json!({"outcome": outcome}));
     }
 
     fn cross_site(&self, event: &'static str, pages: &Pages) -> Response {

@@ -85,7 +85,14 @@ struct Answer {
 impl Federation {
     pub fn new(identity: WorkloadIdentity, token_endpoint: Url, client: Client, clock: Arc<dyn Clock>) -> Arc<Self> {
         let identity = Mutex::new(identity);
-        Arc::new(Self { identity, token_endpoint, client, clock, minted: ArcSwapOption::empty(), wanted: Notify::new() })
+        Arc::new(Self {
+            identity,
+            token_endpoint,
+            client,
+            clock,
+            minted: ArcSwapOption::empty(),
+            wanted: Notify::new(),
+        })
     }
 
     /// The bearer header, while it is valid.
@@ -137,7 +144,8 @@ impl Federation {
             return Err(FederationError::BadAnswer);
         }
         let life = Duration::from_secs(answer.expires_in.into());
-        let header = secret_header(&format!("Bearer {}", answer.access_token)).map_err(|_| FederationError::BadAnswer)?;
+        let header =
+            secret_header(&format!("Bearer {}", answer.access_token)).map_err(|_| FederationError::BadAnswer)?;
         self.minted.store(Some(Arc::new(Minted { header, expires_at: self.clock.now() + life })));
         Ok(life)
     }

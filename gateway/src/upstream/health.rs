@@ -145,7 +145,10 @@ mod tests {
         let (health, mut now) = (Health::default(), Instant::now());
         broken(&health, now);
         for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
-            assert_eq!(health.verdict(MODEL, now + Duration::from_secs(seconds) - Duration::from_millis(1)), Verdict::Closed);
+            assert_eq!(
+                health.verdict(MODEL, now + Duration::from_secs(seconds) - Duration::from_millis(1)),
+                Verdict::Closed
+            );
             now += Duration::from_secs(seconds);
             assert_eq!(health.verdict(MODEL, now), Verdict::Probe);
             health.failed(MODEL, Failure::Other, now, 1.0);

@@ -232,7 +232,10 @@ fn passes(name: &HeaderName) -> bool {
 
 fn add_beta(headers: &mut HeaderMap) {
     let present = headers.get_all("anthropic-beta").iter();
-    if !present.flat_map(|value| value.as_bytes().split(|b| *b == b',')).any(|b| b.trim_ascii() == OAUTH_BETA.as_bytes()) {
+    if !present
+        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
+        .any(|b| b.trim_ascii() == OAUTH_BETA.as_bytes())
+    {
         headers.append("anthropic-beta", HeaderValue::from_static(OAUTH_BETA));
     }
 }

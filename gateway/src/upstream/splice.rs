@@ -53,7 +53,8 @@ mod tests {
 
     #[test]
     fn only_the_span_changes_and_the_length_is_known() {
-        let body = Spliced::replacing(&Bytes::from_static(br#"{"model":"a"}"#), 9..12, Bytes::from_static(br#""long""#));
+        let body =
+            Spliced::replacing(&Bytes::from_static(br#"{"model":"a"}"#), 9..12, Bytes::from_static(br#""long""#));
         assert_eq!(body.size_hint().exact(), Some(16));
         assert_eq!(body.parts.iter().flatten().copied().collect::<Vec<_>>(), br#"{"model":"long"}"#);
     }

@@ -1,0 +1,186 @@
+//! The store is away: who is signed in goes on, who is not is told to wait, and afterwards everything fits.
+
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use e2e::cast::{
+    openid::Behaviour,
+    postgres::{self, Postgres},
+};
+use gateway::session::BearerRefusal;
+
+use crate::{
+    browser::{Browser, signed_in},
+    stage::{Pod, Stage},
+};
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !holds() {
+        assert!(since.elapsed() < Duration::from_secs(30), "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn notices(pod: &Pod, reachable: bool) {
+    until("the pod notices", || pod.store.health().is_reachable() == reachable).await;
+}
+
+async fn generation(stage: &Stage) -> i64 {
+    let pool = postgres::pool(&stage.database).await.unwrap();
+    let generation = format!("SELECT max(generation) FROM {}.session", stage.schema);
+    sqlx::query_scalar(sqlx::AssertSqlSafe(generation)).fetch_one(&pool).await.unwrap()
+}
+
+/// Catalogue R5.
+#[tokio::test]
+async fn sessions_refresh_and_sign_ins_wait_while_the_store_is_away() {
+    let postgres = Postgres::start().await.unwrap();
+    let stage = Stage::on(&postgres, Behaviour::default()).await;
+    let pod = stage.pod().await;
+    let (access, refresh) = signed_in(&stage, &pod).await;
+    let (revoked, _) = signed_in(&stage, &pod).await;
+    pod.post("/oauth/revoke", &[("token", &revoked)]).await;
+    let (device_code, user_code) = pod.start().await;
+    let mut browser = Browser::new();
+    let departed = browser.depart(&pod, &user_code).await;
+    postgres.stop().await.unwrap();
+
+    assert!(pod.verifier.admit(&access).is_ok());
+    assert_eq!(pod.verifier.admit(&revoked), Err(BearerRefusal::Revoked), "a known revocation holds");
+    pod.post("/oauth/device_authorization", &[]).await.refused(503, "temporarily_unavailable");
+    pod.poll(&device_code).await.refused(503, "temporarily_unavailable");
+    pod.post("/oauth/revoke", &[("token", &access)]).await.refused(503, "temporarily_unavailable");
+    let page = browser.come_back(&stage, &pod, &departed, "alice").await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(page.header("retry-after").is_some() && page.body.contains("Sign-in is not available now"));
+    let page = Browser::new().enter(&pod, &user_code).await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+
+    let (access, second) = pod.refresh(&refresh).await.tokens();
+    assert!(pod.verifier.admit(&access).is_ok());
+    assert_eq!(pod.refresh(&refresh).await.tokens().1, second, "a lost reply is made good here too");
+    let (_, third) = pod.refresh(&second).await.tokens();
+    notices(&pod, false).await;
+    let began = Instant::now();
+    pod.post("/oauth/device_authorization", &[]).await.refused(503, "temporarily_unavailable");
+    assert!(began.elapsed() < Duration::from_secs(1), "nobody waits for a store that is known to be away");
+
+    postgres.start_again().await.unwrap();
+    notices(&pod, true).await;
+    let (_, fourth) = pod.refresh(&third).await.tokens();
+    assert_eq!(generation(&stage).await, 4);
+    pod.refresh(&fourth).await.tokens();
+    pod.start().await;
+}
+
+#[tokio::test]
+async fn what_was_renewed_during_an_outage_is_known_to_the_others_after_it() {
+    let postgres = Postgres::start().await.unwrap();
+    let stage = Stage::on(&postgres, Behaviour::default()).await;
+    let pods = [stage.pod().await, stage.pod().await];
+    let (_, first) = signed_in(&stage, &pods[0]).await;
+    postgres.stop().await.unwrap();
+    let (_, second) = pods[0].refresh(&first).await.tokens();
+    postgres.start_again().await.unwrap();
+    // Whether or not the first pod has told the store by now, the second takes the newer token for what it is.
+    notices(&pods[1], true).await;
+    let (_, third) = pods[1].refresh(&second).await.tokens();
+    notices(&pods[0], true).await;
+    let (_, fourth) = pods[0].refresh(&third).await.tokens();
+    pods[1].refresh(&fourth).await.tokens();
+    assert_eq!(generation(&stage).await, 5);
+}
+
+/// Two pods, one token, no store between them: somebody may have a copy, so both lose.
+#[tokio::test]
+async fn two_tokens_of_one_generation_end_the_session_when_the_store_is_back() {
+    let postgres = Postgres::start().await.unwrap();
+    let stage = Stage::on(&postgres, Behaviour { rotate_refresh_tokens: false, ..Behaviour::default() }).await;
+    let pods = [stage.pod().await, stage.pod().await];
+    let (_, refresh) = signed_in(&stage, &pods[0]).await;
+    postgres.stop().await.unwrap();
+    let (access, one) = pods[0].refresh(&refresh).await.tokens();
+    let (_, other) = pods[1].refresh(&refresh).await.tokens();
+    assert_ne!(one, other);
+    postgres.start_again().await.unwrap();
+    for pod in &pods {
+        until("both refuse", || pod.verifier.admit(&access) == Err(BearerRefusal::Revoked)).await;
+        for token in [&one, &other] {
+            pod.refresh(token).await.refused(401, "invalid_grant");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_copied_token_ends_the_session_during_an_outage_and_after_it() {
+    let postgres = Postgres::start().await.unwrap();
+    let stage = Stage::on(&postgres, Behaviour::default()).await;
+    let pods = [stage.pod().await, stage.pod().await];
+    let (_, first) = signed_in(&stage, &pods[0]).await;
+    postgres.stop().await.unwrap();
+    let (_, second) = pods[0].refresh(&first).await.tokens();
+    let (access, third) = pods[0].refresh(&second).await.tokens();
+    pods[0].refresh(&first).await.refused(401, "invalid_grant");
+    assert_eq!(pods[0].verifier.admit(&access), Err(BearerRefusal::Revoked));
+    pods[0].refresh(&third).await.refused(401, "invalid_grant");
+    postgres.start_again().await.unwrap();
+    until("the other hears", || pods[1].verifier.admit(&access) == Err(BearerRefusal::Revoked)).await;
+    pods[1].refresh(&third).await.refused(401, "invalid_grant");
+}
+
+/// A pod that is killed before it could tell: the next process on its directory does.
+#[tokio::test]
+async fn what_a_dead_pod_renewed_is_told_by_the_next_process() {
+    let postgres = Postgres::start().await.unwrap();
+    let stage = Stage::on(&postgres, Behaviour::default()).await;
+    let dead = stage.deaf_pod().await;
+    let (_, first) = signed_in(&stage, &dead).await;
+    postgres.stop().await.unwrap();
+    let (_, second) = dead.refresh(&first).await.tokens();
+    drop(dead);
+    postgres.start_again().await.unwrap();
+    let next = stage.pod().await;
+    assert_eq!(generation(&stage).await, 2);
+    assert_eq!(std::fs::read_dir(stage.journals.path()).unwrap().count(), 0, "told and gone");
+    assert_eq!(next.refresh(&first).await.tokens().1, second, "even the lost reply");
+    next.refresh(&second).await.tokens();
+}
+
+/// Catalogue R6: connections stay open and nothing answers.
+#[tokio::test]
+async fn a_silent_store_costs_a_caller_two_seconds_at_most() {
+    let postgres = Postgres::start().await.unwrap();
+    let stage = Stage::on(&postgres, Behaviour::default()).await;
+    let pod = stage.deaf_pod().await;
+    let (_, refresh) = signed_in(&stage, &pod).await;
+    postgres.pause().unwrap();
+    let began = Instant::now();
+    pod.post("/oauth/device_authorization", &[]).await.refused(503, "temporarily_unavailable");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    pod.refresh(&refresh).await.tokens();
+    postgres.resume().unwrap();
+    until("it answers again", || pod.store.health().is_reachable()).await;
+    pod.start().await;
+}
+
+/// Catalogue R5: a crash under the pods, nobody restarted.
+#[tokio::test]
+async fn pods_outlive_a_crash_of_the_server() {
+    let postgres = Postgres::start().await.unwrap();
+    let stage = Stage::on(&postgres, Behaviour::default()).await;
+    let pods = [stage.pod().await, stage.pod().await];
+    let (_, refresh) = signed_in(&stage, &pods[0]).await;
+    postgres.restart_immediate().await.unwrap();
+    let since = Instant::now();
+    for pod in &pods {
+        while pod.post("/oauth/device_authorization", &[]).await.status != StatusCode::OK {
+            assert!(since.elapsed() < Duration::from_secs(20), "no recovery");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    let (access, _) = pods[1].refresh(&refresh).await.tokens();
+    pods[0].post("/oauth/revoke", &[("token", &access)]).await;
+    until("the notifications are back, or the tick", || pods[1].verifier.admit(&access) == Err(BearerRefusal::Revoked))
+        .await;
+}
