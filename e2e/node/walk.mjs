@@ -21,7 +21,9 @@ const context = await browser.newContext({
 });
 const page = await context.newPage();
 page.setDefaultTimeout(20_000);
-page.on('console', (message) => { if (message.type() === 'error') complaints.push(message.text()); });
+// A page need not have an icon.
+const ofTheIcon = (message) => message.location().url.endsWith('/favicon.ico');
+page.on('console', (message) => { if (message.type() === 'error' && !ofTheIcon(message)) complaints.push(message.text()); });
 page.on('pageerror', (error) => complaints.push(String(error)));
 
 async function look(name) {
@@ -39,19 +41,28 @@ async function look(name) {
 async function walk() {
   await page.goto(wish.url);
   await look('device');
+  const origin = new URL(wish.url).origin;
   const code = page.getByRole('textbox').first();
   if (await code.count() && !(await code.inputValue())) await code.fill(wish.user_code);
   if (wish.deny) {
     await page.getByRole('button', { name: /deny|not me|cancel/i }).click();
+    await page.waitForLoadState();
     await look('denied');
     return;
   }
-  const origin = new URL(wish.url).origin;
-  await page.getByRole('button', { name: /continue|approve|confirm|sign in|verify/i }).first().click();
-  await page.waitForURL((url) => url.origin !== origin || url.pathname !== '/device');
+  const approve = page.getByRole('button', { name: /continue|approve|confirm|sign in|verify/i }).first();
+  const asks = () => new URL(page.url()).origin === origin && new URL(page.url()).pathname === '/device';
+  await approve.click();
+  await page.waitForLoadState();
+  // The code may have a page of its own, before the one that says what it asks for.
+  if (asks() && await approve.count()) {
+    await look('confirm');
+    await approve.click();
+    await page.waitForURL(() => !asks());
+  }
   if (new URL(page.url()).origin !== origin) {
     await look('provider');
-    await page.locator(`button[value="${wish.person}"]`).click();
+    await page.locator(`button[value="${wish.person}"], a[data-sub="${wish.person}"]`).click();
     await page.waitForURL((url) => url.origin === origin);
   }
   await look('done');

@@ -89,7 +89,7 @@ fn only_the_rooms_that_may_use_a_library_name_it() {
 #[test]
 fn rooms_below_do_not_look_up() {
     const BELOW: [(&str, &[&str]); 6] = [
-        ("store", &["door", "oauth", "inference", "identity", "upstream", "boot"]),
+        ("store", &["door", "oauth", "inference", "upstream", "boot"]),
         ("identity", &["door", "oauth", "inference", "session", "store", "upstream", "boot"]),
         ("upstream", &["door", "oauth", "inference", "store", "boot"]),
         ("telemetry", &["door", "oauth", "inference", "identity", "session", "store", "upstream", "boot"]),

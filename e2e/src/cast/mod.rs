@@ -1,7 +1,13 @@
 //! Everybody who plays a part beside the gateway. Each part ends when it is dropped and listens on loopback only.
 
+pub mod browser;
 pub mod certificate;
+pub mod claude;
 pub mod client;
+pub mod gateway;
+mod leash;
+pub mod node;
 pub mod openid;
 pub mod postgres;
 pub mod provider;
+pub mod signin;

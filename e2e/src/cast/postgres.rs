@@ -1,18 +1,15 @@
 //! A Postgres of one's own: an installed server's programs, files in a temporary place, nothing downloaded.
 //!
-//! Invariant: what was started ends and leaves nothing behind, also when the process that started it is killed: then its
-//! leash, a shell that waits for the end of its input, stops the server and removes the files.
+//! Invariant: what was started ends and leaves nothing behind, also when the process that started it is killed: a leash
+//! stops the server and removes the files.
 //! Postgres refuses to run as root. As root, the programs handed to `postgresql_embedded` are two-line scripts that become an
 //! unprivileged account before they become `initdb` or `pg_ctl`; the rest is the same.
 
 use std::{
     fs,
-    os::unix::{
-        fs::{PermissionsExt, chown},
-        process::CommandExt,
-    },
+    os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Stdio,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -23,6 +20,8 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 use sqlx::{AssertSqlSafe, Executor, PgPool, postgres::PgPoolOptions};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
+
+use super::leash::Leash;
 
 /// Quick to start and to commit (`postgresql_embedded` adds `-F`): data need not outlive a power cut, but every commit
 /// outlives a killed server, so `synchronous_commit` stays on.
@@ -53,7 +52,7 @@ impl Postgres {
             false => installed.clone(),
         };
         let data_dir = home.path().join("data");
-        let leash = Leash::on(&installation_dir, &data_dir, home.path())?;
+        let leash = Leash::new(LEASH, [&installation_dir.join("bin/pg_ctl"), &data_dir, home.path()])?;
         let mut server = PostgreSQL::new(settings(installation_dir, data_dir, home.path()));
         server.setup().await.context("initdb")?;
         server.start().await.context("pg_ctl start")?;
@@ -228,39 +227,11 @@ fn become_unprivileged(home: &Path, installed: &Path) -> Result<PathBuf> {
     Ok(home.join("server"))
 }
 
-/// Waits for the end of its input. A paused server is woken, or it would not hear that it should end.
+/// A paused server is woken, or it would not hear that it should end.
 const LEASH: &str = r#"
-    read -r _
     test -f "$2/postmaster.pid" && kill -CONT "$(head -n 1 "$2/postmaster.pid")" && "$1" -D "$2" stop -m immediate -w
     rm -rf -- "$3"
 "#;
-
-/// Ends the server when this process ends, however it ends.
-struct Leash(Child);
-
-impl Leash {
-    fn on(installation_dir: &Path, data_dir: &Path, home: &Path) -> Result<Self> {
-        // Its own process group: a Ctrl-C meant for us must not break it.
-        let child = Command::new("/bin/sh")
-            .arg("-c")
-            .arg(LEASH)
-            .arg("leash")
-            .args([&installation_dir.join("bin/pg_ctl"), data_dir, home])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()?;
-        Ok(Self(child))
-    }
-}
-
-impl Drop for Leash {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
-    }
-}
 
 #[cfg(test)]
 mod tests {

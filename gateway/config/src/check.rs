@@ -43,6 +43,10 @@ impl Section {
         self.entries.get(key).map(|entry| &entry.node)
     }
 
+    pub(crate) fn any_written(&self) -> bool {
+        self.entries.values().any(|entry| entry.written)
+    }
+
     pub(crate) fn written(&self, key: &str) -> Option<&Node> {
         self.entries.get(key).filter(|entry| entry.written).map(|entry| &entry.node)
     }

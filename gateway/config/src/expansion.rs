@@ -68,20 +68,18 @@ impl<'a> Sources<'a> {
         Ok(Expanded { text, referred })
     }
 
-    /// The bytes of a file, noted as one that this configuration depends on.
-    pub(crate) fn read(&self, path: &Path) -> Result<Vec<u8>, Complaint> {
+    /// The bytes of a file, noted as one that this configuration depends on. `called` stands for it in a complaint: its
+    /// path may itself be an expanded value, and then it is not said.
+    pub(crate) fn read(&self, path: &Path, called: &str) -> Result<Vec<u8>, Complaint> {
         self.taken.borrow_mut().insert(path.to_owned());
         let bytes = self.files.read(path).map_err(|error| {
             Complaint::new(
-                format!("the file {} cannot be read ({})", path.display(), error.kind()),
+                format!("{called} cannot be read ({})", error.kind()),
                 "mount it, or correct the path and the rights",
             )
         })?;
         if bytes.len() > MAX_FILE_BYTES {
-            return Err(Complaint::new(
-                format!("the file {} is larger than 1 MiB", path.display()),
-                "correct the path",
-            ));
+            return Err(Complaint::new(format!("{called} is larger than 1 MiB"), "correct the path"));
         }
         Ok(bytes)
     }
@@ -95,10 +93,11 @@ impl<'a> Sources<'a> {
         if !path.is_absolute() {
             return Err(Complaint::new("the path in `${file:…}` is not absolute", "start it with a slash"));
         }
-        let text = String::from_utf8(self.read(path)?)
-            .map_err(|_| Complaint::new(format!("the file {} is not text", path.display()), "correct the path"))?;
+        let called = format!("the file {}", path.display());
+        let text = String::from_utf8(self.read(path, &called)?)
+            .map_err(|_| Complaint::new(format!("{called} is not text"), "correct the path"))?;
         match text.trim() {
-            "" => Err(Complaint::new(format!("the file {} is empty", path.display()), "write the value into it")),
+            "" => Err(Complaint::new(format!("{called} is empty"), "write the value into it")),
             text => Ok(text.to_owned()),
         }
     }

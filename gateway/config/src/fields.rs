@@ -46,6 +46,10 @@ impl<'a> Fields<'a> {
         self.section.written(key).is_some()
     }
 
+    pub(crate) fn any_written(&self) -> bool {
+        self.section.any_written()
+    }
+
     pub(crate) fn text(&self, key: &str) -> Option<&'a str> {
         match self.section.get(key)? {
             Node::Text(text) => Some(text),
@@ -91,7 +95,8 @@ impl<'a> Fields<'a> {
     /// The bytes of the file that this key names, through a parser.
     pub(crate) fn file<T>(&self, key: &str, parse: impl FnOnce(&[u8]) -> Result<T, Complaint>) -> Option<T> {
         let path = self.text(key)?;
-        let parsed = self.surroundings.sources.read(Path::new(path)).and_then(|bytes| parse(&bytes));
+        let bytes = self.surroundings.sources.read(Path::new(path), "the file that it names");
+        let parsed = bytes.and_then(|bytes| parse(&bytes));
         self.heard(self.path(key), parsed)
     }
 
@@ -166,6 +171,10 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn warn(&self, key: &str, text: impl Into<String>) {
         self.surroundings.findings.warn(self.path(key), text);
+    }
+
+    pub(crate) fn warn_at(&self, path: FieldPath, text: impl Into<String>) {
+        self.surroundings.findings.warn(path, text);
     }
 
     /// The value, its complaint made.

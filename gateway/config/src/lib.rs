@@ -13,11 +13,14 @@ mod complaint;
 mod environment;
 mod expansion;
 mod fields;
+mod header;
 mod load;
 mod not_yet;
 mod path;
 mod pem;
+mod reload;
 mod rules;
+mod schema;
 pub mod section;
 mod vocabulary;
 mod yaml;
@@ -27,6 +30,8 @@ pub use environment::{Environment, LogLevel, ProcessSettings};
 pub use expansion::{Disk, Files};
 pub use load::Loaded;
 pub use path::FieldPath;
+pub use reload::restart_needed;
+pub use schema::schema;
 pub use section::{
     Config,
     http::{AccessControl, Limits, RateLimit, RateLimits, Timeouts},

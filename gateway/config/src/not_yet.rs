@@ -48,7 +48,8 @@ fn refuse(section: &Section, pattern: &str, when: When, path: &FieldPath, findin
     let path = path.key(key);
     match (section.written(key), rest) {
         (Some(node), None) if when.holds(node) => {
-            findings.refuse(path, Complaint::new("is understood, but this version does not do it yet", "remove it"))
+            let complaint = Complaint::new("is understood, but this version does not do it yet", "remove it");
+            findings.refuse(path, complaint);
         }
         (Some(Node::Section(inner)), Some(rest)) => refuse(inner, rest, when, &path, findings),
         (Some(Node::List(items)), Some(rest)) => {

@@ -2,15 +2,47 @@
 
 use crate::{
     fields::Fields,
-    section::{Config, models, upstream},
+    section::{Config, models, pricing, upstream},
 };
 
 pub(crate) fn check(fields: &Fields<'_>, config: Option<&Config>) {
     let names = upstream::names(fields);
     models::check_upstreams(fields, &names);
+    if let Some(pricing) = fields.section("pricing") {
+        pricing::check_upstreams(&pricing, &names);
+    }
+    upstream::cloud::check_guardrails(&fields.sections("upstreams"));
+    check_enforcement(fields);
+    check_pricing(fields);
     if let Some(config) = config {
         warn_of_open_doors(fields, config);
     }
+}
+
+/// Failing closed without limits would refuse everyone for nothing.
+fn check_enforcement(fields: &Fields<'_>) {
+    let Some(enforcement) = fields.section("enforcement") else { return };
+    let has_limits = fields.written("admin") || policies(fields).iter().any(|policy| policy.written("limits"));
+    if enforcement.flag("fail_closed_on_error") == Some(true) && !has_limits {
+        enforcement.refuse(
+            "fail_closed_on_error",
+            "is on, and there are no limits to enforce",
+            "add an admin section, or a policy with limits",
+        );
+    }
+}
+
+/// Nothing else reads prices.
+fn check_pricing(fields: &Fields<'_>) {
+    let has_policies = !policies(fields).is_empty();
+    let in_store = fields.section("managed").and_then(|managed| managed.text("source")) == Some("store");
+    if fields.written("pricing") && !fields.written("admin") && !has_policies && !in_store {
+        fields.refuse("pricing", "has no reader", "add an admin section, or a managed policy");
+    }
+}
+
+fn policies<'a>(fields: &Fields<'a>) -> Vec<Fields<'a>> {
+    fields.section("managed").map(|managed| managed.sections("policies")).unwrap_or_default()
 }
 
 /// A gateway can push settings that run commands on developers' machines, so who can reach it matters.

@@ -27,7 +27,6 @@ fn options() -> Options {
             max_depth: 48,
             max_aliases: 1_000,
             max_anchors: 1_000,
-            max_documents: 1,
         },
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: 100_000,

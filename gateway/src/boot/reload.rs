@@ -11,7 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use gateway_config::{Config, Environment, Provider};
+use gateway_config::{Config, Environment, Provider, restart_needed};
 
 use crate::{
     door::tls::Certificate, identity::RelyingParty, inference::Shared, session::KeyRing, store::Store, telemetry::Audit,
@@ -60,7 +60,7 @@ impl Reloader {
     }
 
     fn apply(&self, old: &Config, new: &Config) {
-        let waiting: Vec<String> = restart_needed(old, new);
+        let waiting = restart_needed(old, new);
         if !waiting.is_empty() {
             tracing::warn!(fields = waiting.join(", "), "these changes need a new process");
         }
@@ -100,9 +100,4 @@ fn marks(path: &Path, files: &[PathBuf]) -> Vec<Mark> {
         Some((metadata.modified().ok()?, metadata.len()))
     };
     std::iter::once(path).chain(files.iter().map(PathBuf::as_path)).map(mark).collect()
-}
-
-// SHIM
-fn restart_needed(_: &Config, _: &Config) -> Vec<String> {
-    Vec::new()
 }

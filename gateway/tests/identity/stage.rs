@@ -40,6 +40,7 @@ impl Stage {
         let provider = OpenIdProvider::start(behaviour).await;
         let config = Oidc {
             issuer: Url::parse(&provider.issuer()).unwrap(),
+            issuer_text: provider.issuer(),
             client_id: provider.client_id(),
             authentication: ClientAuthentication::Negotiated(provider.client_secret().into()),
             allowed_email_domains: Vec::new(),

@@ -1,11 +1,16 @@
 //! One file per section of `gateway.yaml`. These types hold only what was validated.
 
+pub mod admin;
 pub mod http;
 pub mod listen;
+pub mod load_test;
+pub mod managed;
 pub mod models;
 pub mod oidc;
+pub mod pricing;
 pub mod session;
 pub mod store;
+pub mod telemetry;
 pub mod upstream;
 
 use std::path::PathBuf;
@@ -30,6 +35,12 @@ pub struct Config {
     pub limits: http::Limits,
     pub timeouts: http::Timeouts,
     pub rate_limits: http::RateLimits,
+    pub managed: Option<managed::Managed>,
+    pub telemetry: Option<telemetry::Telemetry>,
+    pub admin: Option<admin::Admin>,
+    pub enforcement: admin::Enforcement,
+    pub pricing: Option<pricing::Pricing>,
+    pub load_test_mode: Option<load_test::LoadTestMode>,
     /// Every file that was read for this configuration (itself, `${file:}` references, TLS): what a reload watches.
     pub files: Vec<PathBuf>,
 }
@@ -65,6 +76,17 @@ pub(crate) static ROOT: Table = Table {
             .or(Fallback::Section),
         Key::optional("rate_limits", Shape::Section(&http::RATE_LIMITS), "Limits per address on the sign-in pages.")
             .or(Fallback::Section),
+        Key::optional("managed", Shape::Section(&managed::MANAGED), "Policies: what applies to whom."),
+        Key::optional("telemetry", Shape::Section(&telemetry::TELEMETRY), "Where telemetry goes."),
+        Key::optional("admin", Shape::Section(&admin::ADMIN), "The admin API and spend limits."),
+        Key::optional("enforcement", Shape::Section(&admin::ENFORCEMENT), "What limits do while the database is away.")
+            .or(Fallback::Section),
+        Key::optional("pricing", Shape::Section(&pricing::PRICING), "Contracted rates instead of list prices."),
+        Key::optional(
+            "load_test_mode",
+            Shape::Section(&load_test::LOAD_TEST_MODE),
+            "The gateway answers itself, for load tests.",
+        ),
     ]],
 };
 
@@ -81,6 +103,11 @@ impl Config {
         let limits = fields.section("limits").and_then(|fields| http::Limits::read(&fields));
         let timeouts = fields.section("timeouts").and_then(|fields| http::Timeouts::read(&fields));
         let rate_limits = fields.section("rate_limits").and_then(|fields| http::RateLimits::read(&fields));
+        let managed = fields.section("managed").map(|fields| managed::Managed::read(&fields));
+        let telemetry = fields.section("telemetry").map(|fields| telemetry::Telemetry::read(&fields));
+        let admin = fields.section("admin").map(|fields| admin::Admin::read(&fields));
+        let pricing = fields.section("pricing").map(|fields| pricing::Pricing::read(&fields));
+        let load_test_mode = fields.section("load_test_mode").map(|fields| load_test::LoadTestMode::read(&fields));
         Some(Self {
             listen: listen??,
             oidc: oidc??,
@@ -93,6 +120,12 @@ impl Config {
             limits: limits?,
             timeouts: timeouts?,
             rate_limits: rate_limits?,
+            managed: managed.flatten(),
+            telemetry: telemetry.flatten(),
+            admin: admin.flatten(),
+            enforcement: admin::Enforcement::read(&fields.section("enforcement")?)?,
+            pricing: pricing.flatten(),
+            load_test_mode: load_test_mode.flatten(),
             files: Vec::new(),
         })
     }

@@ -172,7 +172,7 @@ fn claim(text: &str) -> Result<String, Complaint> {
     Ok(text.to_owned())
 }
 
-fn email(text: &str) -> Result<String, Complaint> {
+pub(crate) fn email(text: &str) -> Result<String, Complaint> {
     let text = text.trim();
     match text.split_once('@') {
         Some((name, domain)) if !name.is_empty() && !domain.is_empty() && !text.contains(char::is_whitespace) => {

@@ -1,6 +1,7 @@
 //! `upstreams`: where inference goes.
 
 mod anthropic;
+pub mod cloud;
 mod headers;
 mod words;
 
@@ -9,7 +10,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use secrecy::SecretString;
 use url::Url;
 
-use crate::{address, complaint::Complaint, fields::Fields, pem};
+use crate::{address, complaint::Complaint, fields::Fields, header, pem};
 
 pub(crate) use words::UPSTREAM;
 
@@ -108,7 +109,7 @@ impl Upstream {
         } else {
             anthropic::default_base_url()
         };
-        let headers = headers::read(fields);
+        let headers = header::read(fields, "headers", headers::is_reserved);
         let models = fields.parsed_texts("models", model_glob);
         if fields.written("models") && !fields.has_entries("models") {
             fields.refuse("models", "is an empty list, so nothing would go here", "name models, or remove the key");
@@ -116,7 +117,8 @@ impl Upstream {
         let ca_cert_pem = fields.parsed("ca_cert_pem", pem::trust_store);
         let provider = match fields.text("provider")? {
             "anthropic" => anthropic::read(fields, base_url.as_ref()),
-            _ => None,
+            // Read for its complaints only, as long as `not_yet` refuses it.
+            _ => cloud::CloudProvider::read(fields).and(None),
         };
         if let Some(url) = base_url.as_ref().filter(|url| url.scheme() == "http" && !address::is_loopback(url)) {
             let host = url.host_str().unwrap_or_default();

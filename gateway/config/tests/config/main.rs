@@ -1,4 +1,13 @@
 //! What gateway.yaml promises, read whole.
 
+mod arbitrary;
+mod complete;
 mod defaults;
+mod not_yet;
+mod on_disk;
+mod refusals;
+mod reload;
+mod schema;
+mod secrets;
 mod support;
+mod warnings;

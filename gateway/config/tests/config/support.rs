@@ -10,6 +10,8 @@ use gateway_config::{Config, Environment, Files, Loaded};
 
 pub(crate) const CLIENT_KEY: &str = include_str!("fixtures/client.key");
 pub(crate) const CLIENT_CERTIFICATE: &str = include_str!("fixtures/client.crt");
+const CLIENT_KEY_PKCS1: &str = include_str!("fixtures/client.pkcs1.key");
+const OTHER_CERTIFICATE: &str = include_str!("fixtures/other.crt");
 
 /// The least that starts a gateway.
 pub(crate) const LEAST: &str = r#"
@@ -49,6 +51,12 @@ pub(crate) fn mounted() -> Mounted {
     Mounted::default()
         .with("/tls/tls.crt", CLIENT_CERTIFICATE)
         .with("/tls/tls.key", CLIENT_KEY)
+        .with("/tls/other.key", include_str!("fixtures/other.key"))
+        .with("/tls/encrypted.key", include_str!("fixtures/encrypted.key"))
+        .with("/tls/short.key", include_str!("fixtures/short.key"))
+        .with("/tls/ec.key", include_str!("fixtures/ec.key"))
+        .with("/tls/chain.crt", &format!("{CLIENT_CERTIFICATE}{OTHER_CERTIFICATE}"))
+        .with("/tls/other.crt", OTHER_CERTIFICATE)
         .with("/run/jwt", "a-secret-of-32-bytes-or-more-in-a-file\n")
         .with("/run/google.json", r#"{"client_email": "a@b", "private_key": "k"}"#)
         .with("/run/text", "no key at all")
@@ -61,6 +69,9 @@ pub(crate) fn environment() -> Environment {
         ("API_KEY", "canary-api-key"),
         ("PORT", "9000"),
         ("EMPTY", ""),
+        ("CLIENT_KEY", CLIENT_KEY),
+        ("CLIENT_KEY_PKCS1", CLIENT_KEY_PKCS1),
+        ("CERTIFICATE", CLIENT_CERTIFICATE),
     ]
     .into_iter()
     .collect()

@@ -3,8 +3,8 @@
 use secrecy::SecretString;
 use url::Url;
 
-use super::{AnthropicAuth, Provider, WorkloadIdentity, headers};
-use crate::fields::Fields;
+use super::{AnthropicAuth, Provider, WorkloadIdentity};
+use crate::{fields::Fields, header};
 
 const FEDERATION: &[&str] =
     &["federation_rule_id", "organization_id", "identity_token_file", "workspace_id", "service_account_id"];
@@ -57,7 +57,7 @@ fn auth(fields: &Fields<'_>) -> Option<AnthropicAuth> {
 }
 
 fn credential(fields: &Fields<'_>, key: &str) -> Option<SecretString> {
-    fields.parsed(key, |text| headers::check_value(text).map(|()| SecretString::from(text)))
+    fields.parsed(key, |text| header::check_value(text).map(|()| SecretString::from(text)))
 }
 
 fn workload_identity(fields: &Fields<'_>) -> Option<WorkloadIdentity> {

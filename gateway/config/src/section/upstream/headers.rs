@@ -1,14 +1,7 @@
-//! The headers that an operator adds to an upstream's requests, and the names that are not the operator's to set.
-
-use std::collections::BTreeSet;
-
-use secrecy::SecretString;
-
-use super::StaticHeader;
-use crate::{complaint::Complaint, fields::Fields};
+//! The headers that are not the operator's to set on an upstream's requests.
 
 /// The gateway's own, or the connection's.
-const RESERVED: &[&str] = &[
+const NAMES: &[&str] = &[
     "accept-encoding",
     "authorization",
     "connection",
@@ -25,54 +18,14 @@ const RESERVED: &[&str] = &[
     "transfer-encoding",
     "upgrade",
     "user-agent",
+    // Set by `forward_user_identity`, and not to be forged without it.
+    "x-claude-gateway-user-email",
+    "x-claude-gateway-user-id",
+    "x-litellm-end-user-id",
     "x-api-key",
 ];
-const RESERVED_PREFIXES: &[&str] = &["anthropic-", "x-goog-", "x-amz-", "x-amzn-"];
-/// Set by `forward_user_identity`, and not to be forged without it.
-const IDENTITY: &[&str] = &["x-litellm-end-user-id", "x-claude-gateway-user-id", "x-claude-gateway-user-email"];
+const PREFIXES: &[&str] = &["anthropic-", "x-goog-", "x-amz-", "x-amzn-"];
 
-pub(super) fn read(fields: &Fields<'_>) -> Vec<StaticHeader> {
-    let mut seen = BTreeSet::new();
-    let mut headers = Vec::new();
-    for (path, name, value) in fields.map("headers") {
-        let name = name.to_ascii_lowercase();
-        let verdict = check_name(&name).and_then(|()| check_value(value)).and_then(|()| {
-            if seen.insert(name.clone()) {
-                return Ok(());
-            }
-            Err(Complaint::new("stands twice in different letter case", "keep one of them"))
-        });
-        if fields.heard(path, verdict).is_some() {
-            headers.push(StaticHeader { name, value: SecretString::from(value) });
-        }
-    }
-    headers
-}
-
-fn check_name(name: &str) -> Result<(), Complaint> {
-    if !is_token(name) {
-        return Err(Complaint::new("is no header name", "write letters, digits and dashes"));
-    }
-    let reserved = RESERVED.contains(&name)
-        || IDENTITY.contains(&name)
-        || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    if reserved {
-        return Err(Complaint::new(format!("`{name}` is a reserved header"), "remove it; credentials go into `auth`"));
-    }
-    Ok(())
-}
-
-/// RFC 9110, section 5.6.2.
-pub(crate) fn is_token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
-}
-
-pub(crate) fn check_value(value: &str) -> Result<(), Complaint> {
-    if value != value.trim() || !value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
-        return Err(Complaint::new(
-            "has a character that no header can carry",
-            "write printable ASCII without spaces at the ends",
-        ));
-    }
-    Ok(())
+pub(super) fn is_reserved(name: &str) -> bool {
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }

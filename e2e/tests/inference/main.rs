@@ -1,0 +1,10 @@
+//! What the data path promises, seen from outside: the built binary between a client and scripted model providers.
+
+mod drain;
+mod failover;
+mod hostile;
+mod listing;
+mod passing;
+mod refusals;
+mod stage;
+mod streams;
