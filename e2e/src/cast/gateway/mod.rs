@@ -160,6 +160,8 @@ impl Gateway {
         let (client, started) = (self.client()?, Instant::now());
         while started.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait()? {
+                // Its last words may still be in the pipe.
+                sleep(Duration::from_millis(300)).await;
                 bail!("the gateway ended ({status}):\n{}", self.stderr().join("\n"));
             }
             if client.get("/readyz").send().await.is_ok_and(|answer| answer.status == 200) {
