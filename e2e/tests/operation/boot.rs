@@ -44,7 +44,7 @@ async fn everything_that_is_wrong_with_a_configuration_is_said_at_once() {
             .set("/listen/port", json!(70_000))
             .set("/session/jwt_secret", json!("short"))
             .set("/store/postgres_url", json!("mysql://nowhere"))
-            .set("/upstreams/0", json!({"provider": "anthropic", "auth": {}}))
+            .set("/upstreams", json!([{"provider": "anthropic", "auth": {}}]))
             .set("/limts", json!({}))
             .set("/oidc/issuer", json!("${NO_SUCH_VARIABLE}"))
     };

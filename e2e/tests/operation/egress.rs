@@ -31,11 +31,12 @@ fn proxied(config: Config, proxy: &ForwardProxy) -> Config {
 #[tokio::test]
 async fn loopback_is_refused_unless_it_is_allowed() {
     let identity = OpenIdProvider::start_as(Behaviour::default(), IDENTITY).await;
-    let [direct, other] = [Provider::start().unwrap(), Provider::start().unwrap()];
+    let providers = pair();
     let database = Postgres::shared().await.unwrap().database().await.unwrap();
-    let proxy =
-        ForwardProxy::start([("192.0.2.20:80", identity.address()), ("192.0.2.30:80", other.address())]).await.unwrap();
-    let config = Stage::config(&identity, &database, &[direct, other]).unwrap();
+    let proxy = ForwardProxy::start([("192.0.2.20:80", identity.address()), ("192.0.2.30:80", providers[1].address())])
+        .await
+        .unwrap();
+    let config = Stage::config(&identity, &database, &providers).unwrap();
     let config = proxied(config, &proxy)
         .without_environment("CLAUDE_GATEWAY_ALLOW_LOOPBACK")
         .set("/oidc/use_proxy", json!(true))
@@ -53,6 +54,7 @@ async fn loopback_is_refused_unless_it_is_allowed() {
     assert_eq!((&audited[0]["upstream"], &audited[0]["attempts"]), (&"two".into(), &2.into()));
     let line = gateway.wait_for_line("the egress guard refuses").await.unwrap();
     assert!(line.contains("loopback") && line.contains("one"), "{line}");
+    assert_eq!(providers[0].connections(), 0);
     let targets = proxy.targets();
     assert!(targets.iter().all(|target| !target.starts_with("127.")), "{targets:?}");
 }

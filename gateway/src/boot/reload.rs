@@ -12,7 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use gateway_config::{Config, Environment, Provider, restart_needed};
+use gateway_config::{Config, ConfigErrors, Environment, Provider, restart_needed};
 use serde_json::json;
 
 use crate::{
@@ -71,7 +71,7 @@ impl Reloader {
                     files = loaded.config.files;
                 }
                 Err(errors) => {
-                    self.refuse(errors.to_string(), &mut refused);
+                    self.refuse(in_one_line(&errors), &mut refused);
                     seen = now;
                 }
             }
@@ -130,4 +130,9 @@ impl Reloader {
         }
         failed
     }
+}
+
+/// A log line ends where it ends.
+fn in_one_line(errors: &ConfigErrors) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
