@@ -1,3 +1,3 @@
 //! The cast's own stage.
 
-pub use e2e::cast::stage::{MODEL, Stage};
+pub(crate) use e2e::cast::stage::{MODEL, Stage};

@@ -1,5 +1,7 @@
 //! What operators are promised, seen from outside: boots, files that change, certificates, proxies, a store in trouble.
 
+#![expect(clippy::unwrap_used, reason = "a stage that cannot be set fails its test")]
+
 mod boot;
 mod egress;
 mod federation;

@@ -77,8 +77,8 @@ async fn a_pair_that_does_not_match_keeps_the_old_one_and_is_told() {
     let before = stage.client.handshake(&[]).await.unwrap().certificate;
     let leaf = new_leaf(&stage);
     std::fs::write(cert, leaf.certificate_pem).unwrap();
-    let line = stage.gateway.wait_for_line("the certificate was not taken over").await.unwrap();
-    assert!(line.contains("do not belong together"), "{line}");
+    let line = stage.gateway.wait_for_line("the change was not taken over").await.unwrap();
+    assert!(line.contains("listen.tls") && line.contains("do not belong together"), "{line}");
     assert_eq!(stage.client.handshake(&[]).await.unwrap().certificate, before);
     let told = stage.gateway.wait_for_audit("config.load", 1).await.unwrap();
     assert_eq!((&told[0]["outcome"], &told[0]["not_taken"][0]), (&"incomplete".into(), &"listen.tls".into()));

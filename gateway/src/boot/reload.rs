@@ -6,6 +6,7 @@
 //! Kubernetes volume swaps a link, and a look every other second is cheap.
 
 use std::{
+    fmt::Display,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -92,23 +93,15 @@ impl Reloader {
         if !waiting.is_empty() {
             tracing::warn!(fields = waiting.join(", "), "these changes need a new process");
         }
-        let mut failed = Vec::new();
-        if let Err(error) = self.keys.reload(&new.session.jwt_secrets) {
-            tracing::error!(%error, "session.jwt_secret was not taken over");
-            failed.push("session.jwt_secret".to_owned());
-        }
-        if let Err(error) = self.store.reload(&new.store) {
-            tracing::error!(%error, "the store's password was not taken over");
-            failed.push("store.password".to_owned());
-        }
         self.relying_party.reload_credentials(&new.oidc);
-        failed.extend(self.upstreams(new));
-        if let (Some(certificate), Some(files)) = (&self.certificate, &new.listen.tls)
-            && let Err(error) = certificate.reload(files)
-        {
-            tracing::error!(%error, "the certificate was not taken over");
-            failed.push("listen.tls".to_owned());
-        }
+        let certificate = match (&self.certificate, &new.listen.tls) {
+            (Some(certificate), Some(files)) => certificate.reload(files),
+            _ => Ok(()),
+        };
+        let mut failed = self.upstreams(new);
+        failed.extend(failure("session.jwt_secret", self.keys.reload(&new.session.jwt_secrets)));
+        failed.extend(failure("store.password", self.store.reload(&new.store)));
+        failed.extend(failure("listen.tls", certificate));
         let outcome = if failed.is_empty() { "reloaded" } else { "incomplete" };
         let fields = json!({"outcome": outcome, "needs_restart": waiting, "not_taken": failed});
         self.audit.event("config.load", "", fields);
@@ -123,13 +116,18 @@ impl Reloader {
                 continue;
             };
             let Provider::Anthropic { auth, .. } = &configured.provider;
-            if !upstream.reload_credential(auth) {
-                tracing::error!(upstream = upstream.name, "the credential was not taken over: it is of another kind");
-                failed.push(format!("upstreams.{}.auth", upstream.name));
-            }
+            let taken = upstream.reload_credential(auth).then_some(()).ok_or("it is of another kind");
+            failed.extend(failure(&format!("upstreams.{}.auth", upstream.name), taken));
         }
         failed
     }
+}
+
+/// The field, where its change could not be taken.
+fn failure<E: Display>(field: &str, taken: Result<(), E>) -> Option<String> {
+    let error = taken.err()?;
+    tracing::error!(field, %error, "the change was not taken over");
+    Some(field.to_owned())
 }
 
 /// A log line ends where it ends.
