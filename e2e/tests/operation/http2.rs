@@ -134,14 +134,15 @@ async fn headers_without_an_end_are_refused_and_not_kept() {
 
 /// P4
 #[tokio::test]
-async fn a_header_list_over_the_cap_is_431() {
+async fn a_header_list_over_the_cap_is_431_and_one_below_it_is_not() {
     let stage = Stage::new().await;
     let http2 = Http2::connect(&stage.client).await.unwrap();
-    let mut bomb = stage.ask(&Stage::prompt(false));
-    for n in 0..18 {
-        bomb = bomb.header(&format!("x-bomb-{n}"), &"a".repeat(16_000));
+    for (headers, expected) in [(18, 431), (12, 200)] {
+        let mut asked = stage.ask(&Stage::prompt(false));
+        for n in 0..headers {
+            asked = asked.header(&format!("x-bomb-{n}"), &"a".repeat(16_000));
+        }
+        assert_eq!(asked.send_on(&http2).await.unwrap().status, expected, "{headers} headers of 16 kB");
     }
-    assert_eq!(bomb.send_on(&http2).await.unwrap().status, 431);
-    assert_eq!(stage.ask(&Stage::prompt(false)).send_on(&http2).await.unwrap().status, 200, "the connection goes on");
     assert_eq!(stage.provider().requests().len(), 1);
 }
