@@ -46,7 +46,7 @@ pub struct Gateway {
 }
 
 /// What the process has said on its standard error.
-struct Lines {
+pub struct Lines {
     all: Mutex<Vec<String>>,
     count: watch::Sender<usize>,
 }
@@ -102,6 +102,16 @@ impl Gateway {
 
     pub fn signal(&self, signal: Signal) -> Result<()> {
         Ok(kill_process(Pid::from_raw(self.pid()?).context("a process id")?, signal)?)
+    }
+
+    /// Its end, whenever that comes.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        Ok(self.child.wait().await?)
+    }
+
+    /// Its standard error, for somebody who reads along.
+    pub fn lines(&self) -> Arc<Lines> {
+        self.lines.clone()
     }
 
     /// Waits for its end.
@@ -172,6 +182,11 @@ impl Gateway {
 }
 
 impl Lines {
+    /// All but the first `told`.
+    pub fn since(&self, told: usize) -> Vec<String> {
+        self.all().get(told..).unwrap_or_default().to_vec()
+    }
+
     fn all(&self) -> MutexGuard<'_, Vec<String>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -221,6 +236,8 @@ fn spawn(config: &Config, lines: &Arc<Lines>) -> Result<Child> {
             true => File::create(config.home.path().join("stderr"))?.into(),
             false => Stdio::piped(),
         })
+        // A Ctrl-C at the terminal is for whoever started it, who then tells it.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
     let Some(said) = child.stderr.take() else { return Ok(child) };
