@@ -94,13 +94,13 @@ async fn a_crash_of_the_store_does_not_stop_inference() {
     assert!(asked.header("retry-after").is_some());
     assert!(asked.text().await.unwrap().contains("temporarily_unavailable"));
     let refreshed = stage.tokens.refresh(&client).await.unwrap();
-    assert_ne!(refreshed.access_token, stage.tokens.access_token, "sessions refresh while the store is away");
+    assert_ne!(refreshed.refresh_token, stage.tokens.refresh_token, "sessions refresh while the store is away");
     own.start_again().await.unwrap();
     let since = Instant::now();
-    while client.get("/readyz").send().await.unwrap().status != 200 {
-        assert!(since.elapsed() < PATIENCE, "not ready again");
+    while let Err(error) = e2e::cast::signin::sign_in(&stage.gateway, "bob").await {
+        assert!(since.elapsed() < PATIENCE, "nobody can sign in again: {error}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    e2e::cast::signin::sign_in(&stage.gateway, "bob").await.unwrap();
+    assert_eq!(client.get("/readyz").send().await.unwrap().status, 200);
     assert_eq!(stage.gateway.pid().unwrap(), pid);
 }

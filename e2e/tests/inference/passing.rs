@@ -12,7 +12,7 @@ async fn a_body_reaches_the_upstream_byte_for_byte() {
     let stage = Stage::new().await;
     let odd = "{ \"stream\":false,\n\t\"unknown\" : [1e3, \"\\ud83d\\ude00\", null], \"model\":\"claude-sonnet-4-5\" , \"x\":{\"model\":1},\"unknown\":2 } ";
     let response =
-        stage.client.post("/v1/messages?beta=true&new=1").body("application/json", odd).send().await.unwrap();
+        stage.client.post("/v1/messages?beta=true&new=1").header("anthropic-version", "1").body("application/json", odd).send().await.unwrap();
     assert_eq!(response.status, 200);
     let received = stage.provider().requests().remove(0);
     assert_eq!(received.body, odd.as_bytes());
@@ -66,7 +66,6 @@ async fn only_listed_headers_reach_the_upstream() {
 async fn what_names_the_operators_account_does_not_come_back() {
     let stage = Stage::new().await;
     let named = Reply::message(&Message::new(MODEL).text("hi"))
-        .header("request-id", "req_upstream")
         .header("anthropic-organization-id", "org-secret")
         .header("anthropic-ratelimit-requests-remaining", "7")
         .header("set-cookie", "a=b")
@@ -79,7 +78,7 @@ async fn what_names_the_operators_account_does_not_come_back() {
     }
     assert!(response.header("request-id").is_some_and(|id| id.starts_with("req_") && id.len() == 36));
     let audited = stage.gateway.wait_for_audit("inference", 1).await.unwrap();
-    assert_eq!(audited[0]["upstream_request_id"], "req_upstream");
+    assert_eq!(audited[0]["upstream_request_id"], "req_of_the_provider");
 }
 
 /// P7

@@ -10,24 +10,24 @@ use e2e::cast::{
 };
 use serde_json::{Value, json};
 
-pub const MODEL: &str = "claude-sonnet-4-5";
+pub(crate) const MODEL: &str = "claude-sonnet-4-5";
 
-pub struct Stage {
-    pub gateway: Gateway,
-    pub providers: Vec<Provider>,
-    pub identity: OpenIdProvider,
-    pub tokens: Tokens,
+pub(crate) struct Stage {
+    pub(crate) gateway: Gateway,
+    pub(crate) providers: Vec<Provider>,
+    pub(crate) identity: OpenIdProvider,
+    pub(crate) tokens: Tokens,
     /// Alice's, with her bearer.
-    pub client: Client,
+    pub(crate) client: Client,
 }
 
 impl Stage {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(vec![Provider::start().unwrap()], |config| config).await
     }
 
     /// Upstreams are named `one`, `two`, … in order.
-    pub async fn with(providers: Vec<Provider>, change: impl FnOnce(Config) -> Config) -> Self {
+    pub(crate) async fn with(providers: Vec<Provider>, change: impl FnOnce(Config) -> Config) -> Self {
         let identity = OpenIdProvider::start(Behaviour::default()).await;
         let database = Postgres::shared().await.unwrap().database().await.unwrap();
         let mut config = Gateway::config()
@@ -45,24 +45,24 @@ impl Stage {
         Self { gateway, providers, identity, tokens, client }
     }
 
-    pub fn provider(&self) -> &Provider {
+    pub(crate) fn provider(&self) -> &Provider {
         &self.providers[0]
     }
 
-    pub fn ask(&self, body: &Value) -> Request {
+    pub(crate) fn ask(&self, body: &Value) -> Request {
         self.client.post("/v1/messages?beta=true").header("anthropic-version", "2023-06-01").json(body)
     }
 
-    pub fn prompt(stream: bool) -> Value {
+    pub(crate) fn prompt(stream: bool) -> Value {
         json!({"model": MODEL, "max_tokens": 64, "stream": stream, "messages": [{"role": "user", "content": "hello"}]})
     }
 
-    pub async fn raw(&self) -> e2e::cast::client::Raw {
+    pub(crate) async fn raw(&self) -> e2e::cast::client::Raw {
         e2e::cast::client::Raw::connect(self.client.address()).await.unwrap()
     }
 
     /// A request's head for a raw socket, up to and without its last blank line.
-    pub fn head(&self, length: &str) -> String {
+    pub(crate) fn head(&self, length: &str) -> String {
         format!(
             "POST /v1/messages HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {}\r\nanthropic-version: 2023-06-01\r\n\
              content-type: application/json\r\n{length}\r\n",

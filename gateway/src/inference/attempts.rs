@@ -157,7 +157,7 @@ impl Attempts<'_> {
             match kept.send(self.request(target, upstream)?).await {
                 Ok(received) => return Ok(received),
                 Err(SendError::Stale) => {}
-                Err(SendError::Failed(error)) => return Err(describe(&error)),
+                Err(error) => return Err(describe(&error)),
             }
         }
         let fresh = upstream.connect(&self.shared.egress).await.map_err(|error| describe(&error))?;

@@ -12,7 +12,8 @@ use serde_json::json;
 use super::{
     form::{Form, Repeated},
     grants::{DeviceGrants, GrantError, ProviderError, Return},
-    pages::{Notice, Pages},
+    notice::Notice,
+    pages::Pages,
     verify::outcome,
     visitor::Visitor,
 };

@@ -14,6 +14,7 @@ pub mod grant;
 mod grants;
 mod guessing;
 mod network;
+mod notice;
 mod origin;
 mod pages;
 mod parts;

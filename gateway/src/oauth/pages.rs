@@ -1,6 +1,6 @@
 //! The pages that people see, and the headers that all of them carry. No script, no image, nothing from elsewhere.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use askama::Template;
 use aws_lc_rs::rand::SecureRandom;
@@ -18,13 +18,8 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
 use gateway_config::PublicUrl;
 
-use super::{cookie::BindingCookie, error::whole_seconds, grants::GrantError};
-use crate::{
-    clock::Clock,
-    identity::SignInError,
-    session::chance,
-    store::{StoreError, device_grant::Request},
-};
+use super::{cookie::BindingCookie, error::whole_seconds, notice::Notice};
+use crate::{clock::Clock, session::chance, store::device_grant::Request};
 
 pub(super) struct Pages {
     pub(super) cookie: BindingCookie,
@@ -74,18 +69,6 @@ struct NoticePage<'a> {
     host: &'a str,
     notice: Notice,
     request_id: &'a str,
-}
-
-/// A page that says one thing, and what to do next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Notice {
-    status: StatusCode,
-    pub(super) title: &'static str,
-    pub(super) text: String,
-    pub(super) next: &'static str,
-    /// Whether the next step is a code that the person enters here.
-    pub(super) to_codes: bool,
-    retry_after: Option<Duration>,
 }
 
 impl Pages {
@@ -165,148 +148,6 @@ impl Pages {
             (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         ];
         (status, fixed, [(CONTENT_SECURITY_POLICY, policy)], html).into_response()
-    }
-}
-
-impl Notice {
-    fn new(status: StatusCode, title: &'static str, text: impl Into<String>, next: &'static str) -> Self {
-        Self { status, title, text: text.into(), next, to_codes: false, retry_after: None }
-    }
-
-    fn is_good(&self) -> bool {
-        self.status.is_success()
-    }
-
-    pub(super) fn signed_in(email: Option<&str>) -> Self {
-        let text = match email {
-            Some(email) => format!("You are signed in as {email}."),
-            None => "You are signed in.".to_owned(),
-        };
-        Self::new(
-            StatusCode::OK,
-            "Connected",
-            text,
-            "Go back to your terminal; it continues by itself. You can close this page.",
-        )
-    }
-
-    pub(super) fn denied() -> Self {
-        Self::new(
-            StatusCode::OK,
-            "Request denied",
-            "The device that asked with this code gets no access.",
-            "If somebody sent you the code, tell your security team. You can close this page.",
-        )
-    }
-
-    pub(super) fn cross_site() -> Self {
-        Self {
-            to_codes: true,
-            ..Self::new(
-                StatusCode::FORBIDDEN,
-                "Nothing was changed",
-                "This request did not come from a page of this gateway, so it was not carried out.",
-                "If you were signing in, enter the code from your device again.",
-            )
-        }
-    }
-
-    pub(super) fn bad_request() -> Self {
-        Self {
-            to_codes: true,
-            ..Self::new(
-                StatusCode::BAD_REQUEST,
-                "This cannot be read",
-                "The address or form that your browser sent is incomplete.",
-                "Start again with the code that your device shows.",
-            )
-        }
-    }
-
-    /// The one place that tells people about failures.
-    pub(super) fn of(error: &GrantError) -> Self {
-        const AGAIN: &str = "Try again in a minute. The code on your device stays the same until it runs out.";
-        match error {
-            GrantError::TooMany { retry_after } => Self {
-                retry_after: Some(*retry_after),
-                ..Self::new(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "Too many tries",
-                    format!(
-                        "More codes were entered from your network than the gateway allows. It opens again {}.",
-                        within(*retry_after)
-                    ),
-                    "Wait, then enter the code that your device shows.",
-                )
-            },
-            GrantError::NoSuchCode { .. } => Self {
-                to_codes: true,
-                ..Self::new(
-                    StatusCode::BAD_REQUEST,
-                    "This code does not work",
-                    "It is mistyped, has run out, or was used already.",
-                    "Compare it with the one on your device, or start a new sign-in there.",
-                )
-            },
-            GrantError::NothingToContinue => Self {
-                to_codes: true,
-                ..Self::new(
-                    StatusCode::BAD_REQUEST,
-                    "This sign-in cannot be continued",
-                    "It has run out, was finished already, or began in another browser.",
-                    "If your device still waits, enter its code again, here in this browser.",
-                )
-            },
-            GrantError::SignIn(SignInError::NotAdmitted { reason }) => Self::new(
-                StatusCode::FORBIDDEN,
-                "You have no access",
-                format!("Your company's sign-in knows you, but this gateway may not let you in: {reason}."),
-                "Ask whoever runs this gateway to give you access, then sign in on your device again.",
-            ),
-            GrantError::SignIn(SignInError::Refused { code }) if code == "access_denied" => Self::new(
-                StatusCode::FORBIDDEN,
-                "Sign-in cancelled",
-                "Your company's sign-in did not confirm you.",
-                "To try again, start a new sign-in on your device.",
-            ),
-            GrantError::SignIn(SignInError::Unavailable { .. }) => Self {
-                to_codes: true,
-                ..Self::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "Your company's sign-in does not answer",
-                    "The gateway could not reach it to confirm who you are.",
-                    AGAIN,
-                )
-            },
-            GrantError::SignIn(SignInError::Untrustworthy { .. } | SignInError::Refused { .. }) => Self::new(
-                StatusCode::BAD_GATEWAY,
-                "The sign-in failed",
-                "Your company's sign-in gave an answer that the gateway cannot accept.",
-                "Tell whoever runs this gateway, with the number below.",
-            ),
-            GrantError::Store(StoreError::Unavailable(_)) => Self {
-                retry_after: Some(Duration::from_secs(5)),
-                ..Self::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "Sign-in is not available now",
-                    "The gateway cannot start new sign-ins at the moment. Whoever is signed in already can go on.",
-                    AGAIN,
-                )
-            },
-            GrantError::Store(StoreError::Refused(_)) | GrantError::NoRandomness(_) => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Something went wrong here",
-                "The gateway failed, and that is not your fault.",
-                "Try again; if it happens once more, tell whoever runs this gateway, with the number below.",
-            ),
-        }
-    }
-}
-
-fn within(wait: Duration) -> String {
-    match wait.as_secs() {
-        ..90 => "within a minute or two".to_owned(),
-        seconds => format!("in {} minutes", seconds.div_ceil(60)),
     }
 }
 

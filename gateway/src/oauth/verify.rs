@@ -17,8 +17,9 @@ use serde_json::json;
 use super::{
     form::Form,
     grants::{DeviceGrants, Entered, GrantError},
+    notice::Notice,
     origin::is_same_origin,
-    pages::{Notice, Pages},
+    pages::Pages,
     user_code,
     visitor::Visitor,
 };

@@ -5,6 +5,7 @@
 //! each; driven in place, all chunks that are ready come together.
 
 use std::{
+    error::Error,
     future::{Future, poll_fn},
     io,
     pin::Pin,
@@ -44,7 +45,27 @@ pub enum SendError {
     #[error("the kept connection was closed by the upstream")]
     Stale,
     #[error(transparent)]
-    Failed(hyper::Error),
+    Failed(#[from] hyper::Error),
+    #[error("the upstream closed the connection without an answer")]
+    Closed,
+}
+
+impl SendError {
+    /// What a server's keep-alive timeout looks like from here: the end of the connection before any answer.
+    fn may_be_the_connections_age(&self) -> bool {
+        match self {
+            Self::Stale | Self::Closed => true,
+            Self::Failed(error) => {
+                let reset = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+                error.is_canceled()
+                    || error.is_closed()
+                    || error.is_incomplete_message()
+                    || reset.is_some_and(|cause| {
+                        matches!(cause.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+                    })
+            }
+        }
+    }
 }
 
 impl Connection {
@@ -69,19 +90,21 @@ impl Connection {
         let mut closed = false;
         let response = poll_fn(|cx| {
             if let Poll::Ready(response) = head.as_mut().poll(cx) {
-                return Poll::Ready(response);
+                return Poll::Ready(response.map_err(SendError::from));
             }
             closed = closed || self.driver.as_mut().poll(cx).is_ready();
-            head.as_mut().poll(cx)
+            match head.as_mut().poll(cx) {
+                // The driver has ended but is still here, so nobody else will tell the waiting head.
+                Poll::Pending if closed => Poll::Ready(Err(SendError::Closed)),
+                head => head.map_err(SendError::from),
+            }
         })
         .await;
         drop(head);
         match response {
             Ok(response) => Ok(Received { response, connection: (!closed).then_some(self) }),
-            Err(error) if reused && (error.is_canceled() || error.is_incomplete_message() || error.is_closed()) => {
-                Err(SendError::Stale)
-            }
-            Err(error) => Err(SendError::Failed(error)),
+            Err(error) if reused && error.may_be_the_connections_age() => Err(SendError::Stale),
+            Err(error) => Err(error),
         }
     }
 
