@@ -15,7 +15,8 @@ pub(crate) const MODEL: &str = "claude-sonnet-4-5";
 pub(crate) struct Stage {
     pub(crate) gateway: Gateway,
     pub(crate) providers: Vec<Provider>,
-    pub(crate) identity: OpenIdProvider,
+    #[expect(dead_code, reason = "kept, because it ends when it is dropped")]
+    identity: OpenIdProvider,
     pub(crate) tokens: Tokens,
     /// Alice's, with her bearer.
     pub(crate) client: Client,

@@ -8,7 +8,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
     time::Duration,
@@ -70,10 +70,7 @@ fn drain(words: &Receiver<Word>, mut sink: impl Write) {
                 Word::Flushed(done) => flushed = Some(done),
             }
             if joined.len() < JOINED && flushed.is_none() {
-                next = match words.try_recv() {
-                    Ok(word) => Some(word),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-                };
+                next = words.try_recv().ok();
             }
         }
         // Nobody is left to tell when the operator's own sink fails.
