@@ -37,7 +37,7 @@ deny: ## licences and sources of every dependency, and advisories where their da
 fmt: ## format
 	$(CARGO) fmt
 
-bench: tools ## this gateway beside nginx and a direct connection, in one run (REFERENCE=1: the reference gateway too)
+bench: tools node ## this gateway beside nginx and a direct connection, in one run (REFERENCE=1: the reference gateway too)
 	@command -v nginx >/dev/null || tools/install nginx-light
 	$(CARGO) build --release -p gateway -p e2e --bin claude-gateway --bin bench
 	$(CARGO) run --release -q -p e2e --bin bench
@@ -55,4 +55,4 @@ tools:
 	@tools/install --check
 
 node:
-	@cd e2e/node && (test -d node_modules && test node_modules/.package-lock.json -nt package-lock.json || npm ci --no-audit --no-fund)
+	@cd e2e/node && (test -d node_modules && test node_modules/.package-lock.json -nt package-lock.json || npm ci --ignore-scripts --no-audit --no-fund)

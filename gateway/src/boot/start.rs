@@ -17,7 +17,7 @@ use super::{
     drain::Lifecycle,
     health::{self, Readyz},
     prometheus::{self, Scraped},
-    reload::Reloader,
+    reload::{Marks, Reloader},
     threads::{self, Work},
 };
 use crate::{
@@ -69,6 +69,7 @@ impl Running {
 
 pub async fn start(plan: Plan) -> anyhow::Result<Running> {
     let Plan { config, process, clock, random, lifetimes, patience, lines, source } = plan;
+    let source = source.map(|(path, environment)| (Marks::of(&path, &config.files), path, environment));
     let mut tasks = JoinSet::new();
     let metrics = Arc::new(Metrics::new());
     let audit = Audit::new(lines.clone(), clock.clone());
@@ -178,10 +179,10 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
         closing: lifecycle.follow(),
     };
     let threads = threads::spawn(&work, sockets)?;
-    if let Some((path, environment)) = source {
-        let reloader =
-            Reloader { path, environment, keys, store: store.clone(), relying_party, shared, certificate, audit };
-        tasks.spawn(reloader.run(config));
+    if let Some((seen, path, environment)) = source {
+        let store = store.clone();
+        let reloader = Reloader { path, environment, keys, store, relying_party, shared, certificate, audit };
+        tasks.spawn(reloader.run(config, seen));
     }
     Ok(Running { address, metrics_address, lifecycle, metrics, sessions, store, threads, _watch: watch, _tasks: tasks })
 }

@@ -46,6 +46,12 @@ impl Config {
         Ok(Self { document, port, home, authority: None, environment, binary: Binary::Ours, log_to_file: false })
     }
 
+    /// Listens there instead of on the port that was reserved.
+    pub fn at_port(mut self, port: u16) -> Self {
+        self.port = port;
+        self.set("/listen/port", json!(port)).set("/listen/public_url", json!(format!("http://localhost:{port}")))
+    }
+
     pub fn url(&self) -> String {
         self.document["listen"]["public_url"].as_str().unwrap_or_default().to_owned()
     }
@@ -108,6 +114,16 @@ impl Config {
         self
     }
 
+    /// Takes a variable out of the process's environment.
+    pub fn without_environment(mut self, name: &str) -> Self {
+        self.environment.remove(name);
+        self
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A place for files that the configuration names.
     pub fn home(&self) -> PathBuf {
         self.home.path().to_owned()
@@ -136,8 +152,15 @@ impl Config {
 
     /// Writes the file, starts the binary and waits until it is ready.
     pub async fn start(self) -> Result<Gateway> {
-        let file = self.home.path().join("gateway.yaml");
-        std::fs::write(&file, serde_json::to_vec_pretty(&self.document)?).context("gateway.yaml")?;
+        self.write()?;
         Gateway::start(self).await
+    }
+
+    pub(super) fn write(&self) -> Result<()> {
+        std::fs::write(self.file(), serde_json::to_vec_pretty(&self.document)?).context("gateway.yaml")
+    }
+
+    pub(super) fn file(&self) -> PathBuf {
+        self.home.path().join("gateway.yaml")
     }
 }
