@@ -46,6 +46,12 @@ impl Config {
         Ok(Self { document, port, home, authority: None, environment, binary: Binary::Ours, log_to_file: false })
     }
 
+    /// Listens there instead of on the port that was reserved.
+    pub fn at_port(mut self, port: u16) -> Self {
+        self.port = port;
+        self.set("/listen/port", json!(port)).set("/listen/public_url", json!(format!("http://localhost:{port}")))
+    }
+
     pub fn url(&self) -> String {
         self.document["listen"]["public_url"].as_str().unwrap_or_default().to_owned()
     }

@@ -48,7 +48,7 @@ pub struct Gateway {
 }
 
 /// What the process has said on its standard error.
-struct Lines {
+pub struct Lines {
     all: Mutex<Vec<String>>,
     count: watch::Sender<usize>,
 }
@@ -109,6 +109,16 @@ impl Gateway {
 
     pub fn signal(&self, signal: Signal) -> Result<()> {
         Ok(kill_process(Pid::from_raw(self.pid()?).context("a process id")?, signal)?)
+    }
+
+    /// Its end, whenever that comes.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        Ok(self.child.wait().await?)
+    }
+
+    /// Its standard error, for somebody who reads along.
+    pub fn lines(&self) -> Arc<Lines> {
+        self.lines.clone()
     }
 
     /// Waits for its end.
@@ -181,6 +191,8 @@ impl Gateway {
         let (client, started) = (self.client()?, Instant::now());
         while started.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait()? {
+                // Its last words may still be in the pipe.
+                sleep(Duration::from_millis(300)).await;
                 bail!("the gateway ended ({status}):\n{}", self.stderr().join("\n"));
             }
             if client.get("/readyz").send().await.is_ok_and(|answer| answer.status == 200) {
@@ -193,6 +205,11 @@ impl Gateway {
 }
 
 impl Lines {
+    /// All but the first `told`.
+    pub fn since(&self, told: usize) -> Vec<String> {
+        self.all().get(told..).unwrap_or_default().to_vec()
+    }
+
     fn all(&self) -> MutexGuard<'_, Vec<String>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -225,6 +242,9 @@ fn spawn(config: &Config, lines: &Arc<Lines>) -> Result<Child> {
             true => File::create(config.home.path().join("stderr"))?.into(),
             false => Stdio::piped(),
         })
+        // A Ctrl-C at the terminal is for whoever started it, who then tells it.
+        .process_group(0)
+        .kill_on_drop(true)
         .spawn()?;
     let Some(said) = child.stderr.take() else { return Ok(child) };
     let mut said = BufReader::new(said).lines();
