@@ -27,6 +27,14 @@ fn proxied(config: Config, proxy: &ForwardProxy) -> Config {
     config.environment("HTTP_PROXY", &proxy.url()).environment("HTTPS_PROXY", &proxy.url())
 }
 
+/// Each once: how many connections there are is the pools' business.
+fn asked_for(proxy: &ForwardProxy) -> Vec<String> {
+    let mut targets = proxy.targets();
+    targets.sort();
+    targets.dedup();
+    targets
+}
+
 /// S9: without the operator's word for it, loopback is out of reach, for the identity provider and for upstreams.
 #[tokio::test]
 async fn loopback_is_refused_unless_it_is_allowed() {
@@ -106,19 +114,15 @@ async fn upstreams_are_reached_through_the_operators_proxy_save_those_that_are_e
     })
     .await;
     assert_eq!(stage.ask(&Stage::prompt(false)).send().await.unwrap().status, 200);
-    assert_eq!(proxy.targets(), ["192.0.2.30:8080"]);
+    assert_eq!(asked_for(&proxy), ["192.0.2.30:8080"]);
     stage.providers[0].then_503();
     assert_eq!(stage.ask(&Stage::prompt(false)).send().await.unwrap().status, 200);
-    assert_eq!(proxy.targets(), ["192.0.2.30:8080", "192.0.2.40:443"]);
+    assert_eq!(asked_for(&proxy), ["192.0.2.30:8080", "192.0.2.40:443"]);
     assert_eq!(stage.providers[1].requests()[0].header("host"), Some(SECURE));
     stage.providers[0].then_503();
     stage.providers[1].then_503();
     assert_eq!(stage.ask(&Stage::prompt(false)).send().await.unwrap().status, 502, "nobody answers at 192.0.2.50");
-    assert_eq!(
-        proxy.targets().iter().filter(|target| target.contains("192.0.2.50")).count(),
-        0,
-        "it was not asked for"
-    );
+    assert_eq!(asked_for(&proxy).len(), 2, "it was not asked for");
     let headers: Vec<_> =
         stage.providers.iter().flat_map(Provider::requests).flat_map(|request| request.headers).collect();
     assert!(headers.iter().all(|(name, _)| !name.starts_with("proxy-") && name != "via"), "{headers:?}");
