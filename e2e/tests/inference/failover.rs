@@ -80,7 +80,10 @@ async fn when_all_fail_the_answer_worth_telling_is_told_in_generic_words() {
         assert_eq!(retry_after.as_deref(), (expected == 429).then_some("9"));
         stage.gateway.wait_for_audit("inference", 1).await.unwrap();
         let log = stage.gateway.stderr().join("\n");
-        assert!(log.contains("arn:aws:iam::1234:role/secret"), "the operator's log has the upstream's own words: {log}");
+        assert!(
+            log.contains("arn:aws:iam::1234:role/secret"),
+            "the operator's log has the upstream's own words: {log}"
+        );
     }
 }
 

@@ -40,7 +40,8 @@ async fn a_head_over_the_cap_is_431() {
         let _ = raw.send(format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{bomb}\r\n")).await;
         assert_eq!(raw.head(PATIENCE).await.unwrap().0, 431);
     }
-    let stage = Stage::with(vec![Provider::start().unwrap()], |config| config.set("/limits/max_url_length", json!(4096))).await;
+    let stage =
+        Stage::with(vec![Provider::start().unwrap()], |config| config.set("/limits/max_url_length", json!(4096))).await;
     let mut raw = stage.raw().await;
     let long = "a".repeat(5000);
     raw.send(format!("GET /{long} HTTP/1.1\r\nhost: x\r\n\r\n")).await.unwrap();

@@ -11,8 +11,14 @@ use crate::stage::{MODEL, Stage};
 async fn a_body_reaches_the_upstream_byte_for_byte() {
     let stage = Stage::new().await;
     let odd = "{ \"stream\":false,\n\t\"unknown\" : [1e3, \"\\ud83d\\ude00\", null], \"model\":\"claude-sonnet-4-5\" , \"x\":{\"model\":1},\"unknown\":2 } ";
-    let response =
-        stage.client.post("/v1/messages?beta=true&new=1").header("anthropic-version", "1").body("application/json", odd).send().await.unwrap();
+    let response = stage
+        .client
+        .post("/v1/messages?beta=true&new=1")
+        .header("anthropic-version", "1")
+        .body("application/json", odd)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.status, 200);
     let received = stage.provider().requests().remove(0);
     assert_eq!(received.body, odd.as_bytes());
