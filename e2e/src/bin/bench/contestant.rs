@@ -6,7 +6,7 @@ use anyhow::Result;
 use e2e::cast::{
     certificate::client_config,
     gateway::{Config, Gateway},
-    node::CertifiedProvider,
+    openid::{Behaviour, OpenIdProvider},
     postgres::Postgres,
     provider::{API_KEY, Provider},
     signin::sign_in,
@@ -34,13 +34,15 @@ pub(crate) struct Company {
     idle: Vec<(&'static str, u64)>,
     _reference: Option<Gateway>,
     _nginx: Nginx,
+    _people: OpenIdProvider,
     _store: Postgres,
 }
 
 impl Company {
     pub(crate) async fn gather(provider: &Provider, reference: bool, only_ours: bool) -> Result<Self> {
         let store = Postgres::start().await?;
-        let (ours, bearer) = signed_in(Gateway::config()?.release(), provider, &store).await?;
+        let people = OpenIdProvider::start(Behaviour::default()).await;
+        let (ours, bearer) = signed_in(Gateway::config()?.release(), provider, &people, &store).await?;
         let nginx = Nginx::start(provider).await?;
         let key = format!("x-api-key: {API_KEY}");
         let mut contestants = vec![
@@ -55,7 +57,7 @@ impl Company {
             false => None,
             true => {
                 let config = Gateway::config()?.reference().environment("BUN_CONFIG_MAX_HTTP_REQUESTS", "65535");
-                let (gateway, bearer) = signed_in(config, provider, &store).await?;
+                let (gateway, bearer) = signed_in(config, provider, &people, &store).await?;
                 let pid = Some(gateway.pid()?);
                 contestants.push(contestant("reference", local(gateway.port()), gateway.ca_pem(), bearer, pid)?);
                 Some(gateway)
@@ -63,7 +65,7 @@ impl Company {
         };
         sleep(Duration::from_secs(2)).await;
         let idle = contestants.iter().filter_map(|one| Some((one.name, one.process?.resident().ok()?))).collect();
-        Ok(Self { ours, contestants, idle, _reference: reference, _nginx: nginx, _store: store })
+        Ok(Self { ours, contestants, idle, _reference: reference, _nginx: nginx, _people: people, _store: store })
     }
 
     pub(crate) fn everybody(&self) -> Vec<Contestant> {
@@ -77,10 +79,14 @@ impl Company {
 }
 
 /// A gateway in front of the provider, and the header line of somebody who signed in to it.
-async fn signed_in(config: Config, provider: &Provider, store: &Postgres) -> Result<(Gateway, String)> {
+async fn signed_in(
+    config: Config,
+    provider: &Provider,
+    people: &OpenIdProvider,
+    store: &Postgres,
+) -> Result<(Gateway, String)> {
     let config = if provider.ca_pem().is_some() { config.tls()? } else { config };
-    let idp = CertifiedProvider::start(&[&config.redirect_uri()]).await?;
-    let config = config.issuer(idp.issuer()).store(&store.database().await?).upstream("cast", provider);
+    let config = config.identity(people).store(&store.database().await?).upstream("cast", provider);
     let gateway = config.log_to_file().start().await?;
     let tokens = sign_in(&gateway, "alice").await?;
     Ok((gateway, format!("authorization: Bearer {}", tokens.access_token)))

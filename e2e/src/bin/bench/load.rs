@@ -17,6 +17,8 @@ use crate::{contestant::Contestant, wire::Wire};
 
 /// No reply takes longer; a hang is an error.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Over which slow streams start.
+const RAMP: Duration = Duration::from_secs(1);
 /// A broken contestant must not spin.
 const MAX_ERRORS: usize = 20;
 
@@ -62,12 +64,12 @@ pub(crate) async fn run(contestant: &Contestant, cell: &Cell) -> Sample {
     let local = LocalSet::new();
     let visitors: Vec<_> = (0..cell.connections)
         .map(|place| {
-            let (contestant, bound) = (contestant.clone(), cell.bound);
+            let (contestant, bound, connections) = (contestant.clone(), cell.bound, cell.connections);
             let (request, expected) = (request.clone(), expected.clone());
             local.spawn_local(async move {
                 if let Bound::Replies(_) = bound {
-                    // People do not start in the same millisecond; within the pause between two deltas they may.
-                    sleep(Duration::from_micros(place as u64 * 150 % 40_000)).await;
+                    // People do not start in the same millisecond: that would measure a storm of connections.
+                    sleep(RAMP.mul_f64(place as f64 / connections as f64)).await;
                 }
                 visit(&contestant, bound, &request, &expected).await
             })

@@ -100,7 +100,7 @@ fn configuration(home: &TempDir, port: u16, provider: &Provider) -> String {
         ),
     };
     format!(
-        "worker_processes 2; worker_rlimit_nofile 65536; pid {home}/pid;
+        "worker_processes 2; pid {home}/pid;
          events {{ worker_connections 16384; }}
          http {{
              access_log off; client_max_body_size 64m; keepalive_requests 100000000;

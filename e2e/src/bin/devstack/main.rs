@@ -94,12 +94,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
 async fn start(arguments: &Arguments) -> Result<Stack> {
     let store = Postgres::start().await.context("Postgres")?;
     let people = OpenIdProvider::start(Behaviour::default()).await;
-    let config = Gateway::config()?
-        .at_port(port(arguments)?)
-        .issuer(&people.issuer())
-        .store(&store.url())
-        .set("/oidc/client_id", json!(people.client_id()))
-        .set("/oidc/client_secret", json!(people.client_secret()));
+    let config = Gateway::config()?.at_port(port(arguments)?).identity(&people).store(&store.url());
     let (config, scripted_model) = with_model(config)?;
     let gateway = config.start().await.context("the gateway")?;
     let managed_settings = gateway.home().join("managed-settings.json");

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::{Binary, Gateway};
 use crate::cast::{
     certificate::Authority,
+    openid::OpenIdProvider,
     provider::{API_KEY, Provider},
 };
 
@@ -63,6 +64,13 @@ impl Config {
 
     pub fn issuer(self, issuer: &str) -> Self {
         self.set("/oidc/issuer", json!(issuer))
+    }
+
+    /// The built-in provider, and this gateway's registration with it.
+    pub fn identity(self, provider: &OpenIdProvider) -> Self {
+        self.issuer(&provider.issuer())
+            .set("/oidc/client_id", json!(provider.client_id()))
+            .set("/oidc/client_secret", json!(provider.client_secret()))
     }
 
     pub fn store(self, postgres_url: &str) -> Self {

@@ -160,7 +160,14 @@ impl Gateway {
 
     /// Everything on standard error so far.
     pub fn stderr(&self) -> Vec<String> {
-        self.lines.all().clone()
+        match self.config.log_to_file {
+            true => std::fs::read_to_string(self.home().join("stderr"))
+                .unwrap_or_default()
+                .lines()
+                .map(str::to_owned)
+                .collect(),
+            false => self.lines.all().clone(),
+        }
     }
 
     /// The audit events of one name so far.
