@@ -21,6 +21,9 @@ use gateway_config::{Config, Environment, Loaded, LogLevel, ProcessSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::Level;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A self-hosted control plane for Claude Code: sign-in, tokens and the model proxy.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]

@@ -54,7 +54,7 @@ pub struct Source {
 pub struct Relay {
     source: Source,
     tap: Tap,
-    held: BytesMut,
+    held: Held,
     size: SizeHint,
     link: Rc<Link>,
     pulse: Option<Pin<Box<Sleep>>>,
@@ -70,7 +70,7 @@ impl Relay {
             size: source.body.size_hint(),
             source,
             tap: tap_for(headers),
-            held: BytesMut::new(),
+            held: Held::default(),
             link,
             pulse: None,
             last_byte: Instant::now(),
@@ -136,7 +136,7 @@ impl Relay {
             }
             Tap::Stream(tap) => {
                 tap.look(&chunk);
-                whole_events(&mut self.held, chunk)
+                self.held.whole_events(chunk)
             }
         }
     }
@@ -152,8 +152,7 @@ impl Relay {
             return self.cut(last, Ending::UpstreamCut, "the upstream ended its reply early");
         }
         self.report.ending = Ending::Complete;
-        let rest = self.held.split();
-        join(last, &rest)
+        join(last, &self.held.bytes.split())
     }
 
     /// Ends the reply here: an error event after the last whole one, or nothing where there is no way to say it.
@@ -161,12 +160,13 @@ impl Relay {
         self.ended = true;
         self.report.ending = ending;
         self.source.connection = None;
-        self.held.clear();
+        self.held.bytes.clear();
         if !matches!(self.tap, Tap::Stream(_)) {
             return last;
         }
         let data = envelope(StatusCode::INTERNAL_SERVER_ERROR, why, &self.request_id);
-        join(last, &[b"event: error\ndata: ", data.as_ref(), b"\n\n"].concat())
+        let torn: &[u8] = if self.held.torn { b"\n\n" } else { b"" };
+        join(last, &[torn, b"event: error\ndata: ", data.as_ref(), b"\n\n"].concat())
     }
 
     /// Wakes once in a while: a silent upstream and the drain's deadline send nothing that would.
@@ -301,20 +301,39 @@ impl Joined {
     }
 }
 
-/// What is whole of `held` and `chunk` together; the rest stays in `held`.
-fn whole_events(held: &mut BytesMut, chunk: Bytes) -> Bytes {
-    match last_boundary(&chunk) {
-        // The usual case: a chunk of whole events, passed on as it is.
-        Some(end) if held.is_empty() => {
-            held.extend_from_slice(&chunk[end..]);
-            chunk.slice(..end)
+/// The beginning of an event whose end has not come.
+#[derive(Default)]
+struct Held {
+    bytes: BytesMut,
+    /// The event was too large to be held and is being passed on in pieces.
+    torn: bool,
+}
+
+impl Held {
+    /// What is whole of the held bytes and `chunk` together; the rest is held.
+    fn whole_events(&mut self, chunk: Bytes) -> Bytes {
+        let boundary = last_boundary(&chunk);
+        if self.torn {
+            // A newline alone may stand anywhere in the event.
+            self.torn = boundary != Some(chunk.len()) || chunk.len() < 2;
+            return chunk;
         }
-        _ => {
-            held.extend_from_slice(&chunk);
-            match last_boundary(held) {
-                Some(end) => held.split_to(end).freeze(),
-                None if held.len() > LARGEST_HELD => held.split().freeze(),
-                None => Bytes::new(),
+        match boundary {
+            // The usual case: a chunk of whole events, passed on as it is.
+            Some(end) if self.bytes.is_empty() => {
+                self.bytes.extend_from_slice(&chunk[end..]);
+                chunk.slice(..end)
+            }
+            _ => {
+                self.bytes.extend_from_slice(&chunk);
+                match last_boundary(&self.bytes) {
+                    Some(end) => self.bytes.split_to(end).freeze(),
+                    None if self.bytes.len() > LARGEST_HELD => {
+                        self.torn = true;
+                        self.bytes.split().freeze()
+                    }
+                    None => Bytes::new(),
+                }
             }
         }
     }
@@ -345,29 +364,30 @@ fn tap_for(headers: &HeaderMap) -> Tap {
 mod tests {
     use super::*;
 
-    fn through(pieces: &[&str]) -> (Vec<String>, String) {
-        let mut held = BytesMut::new();
+    fn through(pieces: &[&str]) -> (Vec<String>, Held) {
+        let mut held = Held::default();
         let passed = pieces
             .iter()
-            .map(|piece| whole_events(&mut held, Bytes::copy_from_slice(piece.as_bytes())))
+            .map(|piece| held.whole_events(Bytes::copy_from_slice(piece.as_bytes())))
             .map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
             .collect();
-        (passed, String::from_utf8(held.to_vec()).unwrap())
+        (passed, held)
     }
 
     #[test]
     fn whole_events_pass_at_once_and_half_ones_wait() {
         let (passed, held) = through(&["data: a\n\n", "data: b\n", "\ndata: c", "\n\ndata: d\n\nda"]);
         assert_eq!(passed, ["data: a\n\n", "", "data: b\n\n", "data: c\n\ndata: d\n\n"]);
-        assert_eq!(held, "da");
+        assert_eq!(held.bytes, "da");
     }
 
     #[test]
-    fn a_frame_without_end_is_passed_on_in_pieces() {
+    fn a_frame_too_large_to_hold_is_passed_on_in_pieces_until_it_ends() {
         let huge = "x".repeat(LARGEST_HELD + 1);
-        let (passed, held) = through(&["data: ", &huge]);
+        let (passed, held) = through(&["data: ", &huge, "\n", "y\n\n", "data: b"]);
         assert_eq!(passed[1].len(), LARGEST_HELD + 1 + 6);
-        assert!(held.is_empty());
+        assert_eq!(passed[2..], ["\n", "y\n\n", ""]);
+        assert!(!held.torn && held.bytes == "data: b");
     }
 
     #[test]

@@ -273,18 +273,18 @@ fn push(open: &mut Vec<Open>, kind: Open) -> Result<(), ScanError> {
 }
 
 /// Where the next quote, backslash or control character stands at or after `from`. Blocks without one are passed over with
-/// a comparison that the compiler turns into vector instructions: prompts are long strings.
+/// byte arithmetic that the compiler turns into vector instructions: prompts are long strings.
 fn special(text: &[u8], from: usize) -> usize {
     const BLOCK: usize = 32;
-    let is_special = |byte: u8| byte == b'"' || byte == b'\\' || byte < 0x20;
-    let mut at = from;
-    while let Some(block) = text.get(at..at + BLOCK) {
-        if block.iter().fold(false, |any, byte| any | is_special(*byte)) {
-            break;
-        }
-        at += BLOCK;
-    }
-    text[at.min(text.len())..].iter().position(|byte| is_special(*byte)).map_or(text.len(), |offset| at + offset)
+    let rest = &text[from.min(text.len())..];
+    let (blocks, _) = rest.as_chunks::<BLOCK>();
+    let dull = blocks.iter().take_while(|block| {
+        let specials = |byte: &u8| u8::from(*byte == b'"') | u8::from(*byte == b'\\') | u8::from(*byte < 0x20);
+        block.iter().fold(0, |any, byte| any | specials(byte)) == 0
+    });
+    let passed = dull.count() * BLOCK;
+    let special = rest[passed..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+    special.map_or(text.len(), |offset| from + passed + offset)
 }
 
 #[cfg(test)]

@@ -105,19 +105,28 @@ impl StreamTap {
             return;
         }
         self.partial.extend_from_slice(beginning);
-        let dull = match self.kind {
-            Kind::Usage => false,
-            // Long enough to hold a field's name and, in data, the type of the frame.
-            Kind::Unnamed => self.partial.len() > 256 && !names_usage(&self.partial),
-            Kind::End | Kind::Other => self.partial.len() > 64,
-        };
-        if dull || self.partial.len() > LARGEST_JSON {
+        if self.is_dull(&self.partial) {
             self.partial.clear();
             self.skipping = true;
         }
     }
 
+    /// Whether a line that is this, or begins with this, is passed over. What is dull stays dull however the line goes on,
+    /// so that a line is read or passed over whole, wherever it is cut.
+    fn is_dull(&self, line: &[u8]) -> bool {
+        let long = match self.kind {
+            Kind::Usage => false,
+            // Long enough to hold a field's name and, in data, the type of the frame.
+            Kind::Unnamed => line.len() > 256 && !names_usage(line),
+            Kind::End | Kind::Other => line.len() > 64,
+        };
+        long || line.len() > LARGEST_JSON
+    }
+
     fn line(&mut self, line: &[u8]) {
+        if self.is_dull(line) {
+            return;
+        }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
             self.kind = Kind::Unnamed;
@@ -267,6 +276,23 @@ mod tests {
         let mut counted = JsonTap::default();
         counted.look(&Bytes::from_static(b"{\"input_tokens\":7}"));
         assert_eq!(counted.usage().input_tokens, Some(7));
+    }
+
+    #[test]
+    fn a_line_is_read_or_passed_over_whole_wherever_it_is_cut() {
+        let name_after_spaces = format!("event:{}message_stop\n\n", " ".repeat(300));
+        let data = |spaces| {
+            let (spaces, rest) = (" ".repeat(spaces), "y".repeat(300));
+            format!(
+                "data: {{{spaces}\"type\":\"message_delta\",\"usage\":{{\"output_tokens\":9}},\"x\":\"{rest}\"}}\n\n"
+            )
+        };
+        for text in (90..130).map(data).chain([name_after_spaces]) {
+            let (mut whole, mut cut) = (StreamTap::default(), StreamTap::default());
+            whole.look(text.as_bytes());
+            text.as_bytes().chunks(1).for_each(|byte| cut.look(byte));
+            assert_eq!((cut.usage, cut.finished), (whole.usage, whole.finished), "{text}");
+        }
     }
 
     proptest! {

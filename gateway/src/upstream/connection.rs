@@ -8,7 +8,7 @@ use std::{
     error::Error,
     future::{Future, poll_fn},
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
 };
 
@@ -86,7 +86,7 @@ impl Connection {
     /// Sends and waits for the response head.
     pub async fn send(mut self, request: Request<Spliced>) -> Result<Received, SendError> {
         let reused = std::mem::replace(&mut self.used, true);
-        let mut head = Box::pin(self.sender.send_request(request));
+        let mut head = pin!(self.sender.send_request(request));
         let mut closed = false;
         let response = poll_fn(|cx| {
             if let Poll::Ready(response) = head.as_mut().poll(cx) {
@@ -100,7 +100,6 @@ impl Connection {
             }
         })
         .await;
-        drop(head);
         match response {
             Ok(response) => Ok(Received { response, connection: (!closed).then_some(self) }),
             Err(error) if reused && error.may_be_the_connections_age() => Err(SendError::Stale),

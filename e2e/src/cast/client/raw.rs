@@ -46,6 +46,19 @@ impl Raw {
         Ok((status, head))
     }
 
+    /// The status of the next response and its body, whose length its head says.
+    pub async fn reply(&mut self, patience: Duration) -> Result<(u16, Vec<u8>)> {
+        let (status, head) = self.head(patience).await?;
+        let lower = head.to_ascii_lowercase();
+        let length = lower.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()).context("a length")?;
+        let length: usize = length.trim().parse()?;
+        while self.received.len() < length {
+            let read = timeout(patience, self.io.read_buf(&mut self.received)).await.context("no body in time")??;
+            anyhow::ensure!(read > 0, "closed after: {}", self.text());
+        }
+        Ok((status, self.received.drain(..length).collect()))
+    }
+
     async fn read_head(&mut self) -> Result<String> {
         loop {
             if let Some(end) = self.received.windows(4).position(|window| window == b"\r\n\r\n") {
