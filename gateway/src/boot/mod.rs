@@ -7,6 +7,7 @@ pub mod drain;
 pub mod health;
 pub mod prometheus;
 pub mod reload;
+mod rooms;
 pub mod start;
 pub mod threads;
 

@@ -6,12 +6,15 @@
 //! Kubernetes volume swaps a link, and a look every other second is cheap.
 
 use std::{
+    fmt::Display,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use gateway_config::{Config, Environment, Provider, restart_needed};
+use gateway_config::{Config, ConfigErrors, Environment, Provider, restart_needed};
+use serde_json::json;
 
 use crate::{
     door::tls::Certificate, identity::RelyingParty, inference::Shared, session::KeyRing, store::Store, telemetry::Audit,
@@ -32,72 +35,102 @@ pub struct Reloader {
 }
 
 /// Enough to see that a file was replaced or written.
-type Mark = Option<(SystemTime, u64)>;
+#[derive(Debug, PartialEq, Eq)]
+pub struct Marks(Vec<Option<(SystemTime, u64, u64)>>);
+
+impl Marks {
+    pub fn of(path: &Path, files: &[PathBuf]) -> Self {
+        let mark = |path: &Path| {
+            let metadata = std::fs::metadata(path).ok()?;
+            Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+        };
+        Self(std::iter::once(path).chain(files.iter().map(PathBuf::as_path)).map(mark).collect())
+    }
+}
 
 impl Reloader {
-    /// Never ends.
-    pub async fn run(self, mut current: Config) {
-        let mut seen = marks(&self.path, &current.files);
+    /// Never ends. `booted` is what the process runs with, and stays the measure of what needs a new one; `seen` is how the
+    /// files looked before the boot, because what changes meanwhile is a change too.
+    pub async fn run(self, booted: Config, mut seen: Marks) {
+        let (mut files, mut refused) = (booted.files.clone(), None);
         loop {
             tokio::time::sleep(LOOK).await;
-            let now = marks(&self.path, &current.files);
-            if now == seen {
+            let now = Marks::of(&self.path, &files);
+            // What a refused configuration waits for may be a file that nobody has named so far: it is judged at every look.
+            if now == seen && refused.is_none() {
                 continue;
             }
             match Config::load(&self.path, &self.environment) {
                 Ok(loaded) => {
-                    self.apply(&current, &loaded.config);
-                    current = loaded.config;
-                    seen = marks(&self.path, &current.files);
+                    self.apply(&booted, &loaded.config);
+                    refused = None;
+                    seen = match loaded.config.files == files {
+                        // The look came before the reading, so that a change between the two is not missed.
+                        true => now,
+                        false => Marks::of(&self.path, &loaded.config.files),
+                    };
+                    files = loaded.config.files;
                 }
                 Err(errors) => {
-                    tracing::error!(%errors, "the changed configuration is not valid; the old one stays");
-                    self.audit.event("config.load", "", serde_json::json!({"outcome": "refused"}));
+                    self.refuse(in_one_line(&errors), &mut refused);
                     seen = now;
                 }
             }
         }
     }
 
-    fn apply(&self, old: &Config, new: &Config) {
-        let waiting = restart_needed(old, new);
+    /// Says each refusal once.
+    fn refuse(&self, errors: String, refused: &mut Option<String>) {
+        if refused.as_ref() != Some(&errors) {
+            tracing::error!(%errors, "the changed configuration is not valid; the old one stays");
+            self.audit.event("config.load", "", json!({"outcome": "refused"}));
+            *refused = Some(errors);
+        }
+    }
+
+    fn apply(&self, booted: &Config, new: &Config) {
+        let waiting = restart_needed(booted, new);
         if !waiting.is_empty() {
             tracing::warn!(fields = waiting.join(", "), "these changes need a new process");
         }
-        if let Err(error) = self.keys.reload(&new.session.jwt_secrets) {
-            tracing::error!(%error, "session.jwt_secret was not taken over");
-        }
-        if let Err(error) = self.store.reload(&new.store) {
-            tracing::error!(%error, "the store's password was not taken over");
-        }
         self.relying_party.reload_credentials(&new.oidc);
-        self.upstreams(new);
-        if let (Some(certificate), Some(files)) = (&self.certificate, &new.listen.tls) {
-            if let Err(error) = certificate.reload(files) {
-                tracing::error!(%error, "the certificate was not taken over");
-            }
-        }
-        self.audit.event("config.load", "", serde_json::json!({"outcome": "reloaded", "needs_restart": waiting}));
+        let certificate = match (&self.certificate, &new.listen.tls) {
+            (Some(certificate), Some(files)) => certificate.reload(files),
+            _ => Ok(()),
+        };
+        let mut failed = self.upstreams(new);
+        failed.extend(failure("session.jwt_secret", self.keys.reload(&new.session.jwt_secrets)));
+        failed.extend(failure("store.password", self.store.reload(&new.store)));
+        failed.extend(failure("listen.tls", certificate));
+        let outcome = if failed.is_empty() { "reloaded" } else { "incomplete" };
+        let fields = json!({"outcome": outcome, "needs_restart": waiting, "not_taken": failed});
+        self.audit.event("config.load", "", fields);
         tracing::info!("the configuration was read again");
     }
 
-    fn upstreams(&self, new: &Config) {
+    /// The credentials that were not taken over.
+    fn upstreams(&self, new: &Config) -> Vec<String> {
+        let mut failed = Vec::new();
         for upstream in &self.shared.upstreams {
             let Some(configured) = new.upstreams.iter().find(|configured| configured.name == upstream.name) else {
                 continue;
             };
             let Provider::Anthropic { auth, .. } = &configured.provider;
-            if !upstream.reload_credential(auth) {
-                tracing::error!(upstream = upstream.name, "the credential was not taken over: it is of another kind");
-            }
+            let taken = upstream.reload_credential(auth).then_some(()).ok_or("it is of another kind");
+            failed.extend(failure(&format!("upstreams.{}.auth", upstream.name), taken));
         }
+        failed
     }
 }
 
-fn marks(path: &Path, files: &[PathBuf]) -> Vec<Mark> {
-    let mark = |path: &Path| -> Mark {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
-    };
-    std::iter::once(path).chain(files.iter().map(PathBuf::as_path)).map(mark).collect()
+/// The field, where its change could not be taken.
+fn failure<E: Display>(field: &str, taken: Result<(), E>) -> Option<String> {
+    let error = taken.err()?;
+    tracing::error!(field, %error, "the change was not taken over");
+    Some(field.to_owned())
+}
+
+/// A log line ends where it ends.
+fn in_one_line(errors: &ConfigErrors) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

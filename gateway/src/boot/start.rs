@@ -8,28 +8,22 @@ use std::{
 
 use anyhow::Context;
 use aws_lc_rs::rand::SecureRandom;
-use axum::Router;
 use gateway_config::{Config, Environment, ProcessSettings};
-use gateway_egress::{Egress, EgressSettings};
-use tokio::{runtime::Handle, task::JoinSet};
+use tokio::task::JoinSet;
 
 use super::{
     drain::Lifecycle,
-    health::{self, Readyz},
     prometheus::{self, Scraped},
-    reload::Reloader,
+    reload::{Marks, Reloader},
+    rooms::Foundation,
     threads::{self, Work},
 };
 use crate::{
     clock::Clock,
-    door::{Door, RequestId, listener, tls::Certificate, watch::Patience},
-    identity::RelyingParty,
-    inference::{Catalogue, Models, Shared, body::Bounds, listing},
-    oauth, protocol_page,
-    session::{Journal, KeyRing, Lifetimes, Revocations, SessionParts, Sessions, Watch},
-    store::{Store, pod::Pod},
-    telemetry::{Audit, Lines, Metrics},
-    upstream::Upstream,
+    door::{listener, tls::Certificate, watch::Patience},
+    session::{Lifetimes, Sessions, Watch},
+    store::Store,
+    telemetry::{Lines, Metrics},
 };
 
 /// Everything that is decided before the first connection is opened.
@@ -68,95 +62,15 @@ impl Running {
 }
 
 pub async fn start(plan: Plan) -> anyhow::Result<Running> {
-    let Plan { config, process, clock, random, lifetimes, patience, lines, source } = plan;
-    let mut tasks = JoinSet::new();
-    let metrics = Arc::new(Metrics::new());
-    let audit = Audit::new(lines.clone(), clock.clone());
-    let egress = Egress::new(egress_settings(&process));
+    let config = &plan.config;
+    let seen = plan.source.as_ref().map(|(path, _)| Marks::of(path, &config.files));
     let certificate = config.listen.tls.as_ref().map(Certificate::load).transpose()?;
-
-    let redirect_uri = config.listen.public_url.join("/oauth/callback");
-    let opening = async { Store::open(&config.store).await.context("store") };
-    let discovering = async {
-        let discovered = RelyingParty::discover(&config.oidc, &redirect_uri, egress.clone(), clock.clone()).await;
-        discovered.context("oidc.issuer")
-    };
-    let (store, relying_party) = tokio::try_join!(opening, discovering)?;
-    let relying_party = Arc::new(relying_party);
-
-    let pod = this_pod(&*random);
-    let revocations = Arc::new(Revocations::default());
-    let keys = KeyRing::new(&config.session.jwt_secrets)?;
-    let sessions = Sessions::new(SessionParts {
-        keys: keys.clone(),
-        revocations: revocations.clone(),
-        store: store.clone(),
-        relying_party: relying_party.clone(),
-        public_url: config.listen.public_url.clone(),
-        lifetimes,
-        journal: Journal::open(&config.store.journal_dir, &pod.incarnation),
-        clock: clock.clone(),
-        random: random.clone(),
-    });
-    let watch = Watch::start(sessions.clone(), pod).await.context("store")?;
-
-    let upstreams: Result<Vec<_>, _> =
-        config.upstreams.iter().map(|upstream| Upstream::new(upstream, &egress, clock.clone())).collect();
-    let upstreams = upstreams?;
-    for upstream in &upstreams {
-        if let Some(federation) = upstream.federation() {
-            tasks.spawn(federation.keep(upstream.name.clone()));
-        }
-    }
-    let shared = Arc::new(Shared {
-        verifier: sessions.verifier(),
-        models: Models::new(&config, &Catalogue::builtin()),
-        upstreams,
-        egress,
-        audit: audit.clone(),
-        metrics: metrics.clone(),
-        bounds: Bounds { most: config.limits.max_request_bytes, idle: patience.body },
-        ttfb: config.timeouts.upstream_ttfb,
-    });
-
-    let lifecycle = Arc::new(Lifecycle::new());
-    let readyz = Readyz {
-        draining: lifecycle.draining.clone(),
-        store: store.clone(),
-        readiness: config.store.readiness,
-        grace: config.store.readiness_grace,
-    };
-    let oauth_parts = oauth::OauthParts {
-        public_url: config.listen.public_url.clone(),
-        form_action_origins: config.oidc.form_action_origins.clone(),
-        rate_limits: config.rate_limits,
-        lifetimes,
-        login_notice: None,
-        sessions: sessions.clone(),
-        relying_party: relying_party.clone(),
-        store: store.clone(),
-        keys: keys.clone(),
-        audit: audit.clone(),
-        clock: clock.clone(),
-        random: random.clone(),
-    };
-    let routes = Router::new()
-        .merge(health::routes(readyz))
-        .merge(oauth::routes(oauth_parts))
-        .merge(listing::routes(shared.clone()))
-        .merge(protocol_page::routes());
-    let door = Arc::new(Door {
-        access: config.access_control.clone(),
-        trusted_proxies: config.listen.trusted_proxies.clone(),
-        max_url_length: config.limits.max_url_length,
-        random,
-        routes,
-        control: Handle::current(),
-        draining: lifecycle.draining.clone(),
-        activity: lifecycle.activity.clone(),
-        audit: audit.clone(),
-        metrics: metrics.clone(),
-    });
+    let mut tasks = JoinSet::new();
+    let foundation = Foundation::lay(&plan).await?;
+    let (sessions, watch) = foundation.sessions(&plan).await?;
+    let shared = foundation.inference(&plan, &sessions, &mut tasks)?;
+    let door = foundation.door(&plan, &sessions, &shared);
+    let Foundation { metrics, audit, egress: _, store, relying_party, keys, revocations, lifecycle } = foundation;
 
     let count = available_parallelism().map_or(1, usize::from);
     let sockets = listener::bind(&config.listen.host, config.listen.port, count)
@@ -165,6 +79,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
     let metrics_address = match config.listen.metrics {
         None => None,
         Some(address) => {
+            let lines = plan.lines.clone();
             let scraped = Scraped { metrics: metrics.clone(), store: store.clone(), revocations, lines };
             Some(prometheus::listen(address, scraped).await.context("listen.metrics")?)
         }
@@ -173,35 +88,15 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
         door,
         shared: shared.clone(),
         tls: certificate.as_ref().map(Certificate::server_config).transpose()?,
-        patience,
+        patience: plan.patience,
         max_head: config.limits.max_request_header_bytes,
         closing: lifecycle.follow(),
     };
     let threads = threads::spawn(&work, sockets)?;
-    if let Some((path, environment)) = source {
-        let reloader =
-            Reloader { path, environment, keys, store: store.clone(), relying_party, shared, certificate, audit };
-        tasks.spawn(reloader.run(config));
+    if let (Some((path, environment)), Some(seen)) = (plan.source, seen) {
+        let store = store.clone();
+        let reloader = Reloader { path, environment, keys, store, relying_party, shared, certificate, audit };
+        tasks.spawn(reloader.run(plan.config, seen));
     }
     Ok(Running { address, metrics_address, lifecycle, metrics, sessions, store, threads, _watch: watch, _tasks: tasks })
-}
-
-/// New at each start; the name is what the platform calls this machine.
-fn this_pod(random: &dyn SecureRandom) -> Pod {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let incarnation = RequestId::random(random).0.trim_start_matches("req_").to_owned();
-    Pod { incarnation, name, version: env!("CARGO_PKG_VERSION") }
-}
-
-fn egress_settings(process: &ProcessSettings) -> EgressSettings {
-    let ProcessSettings {
-        log_level: _,
-        drain_timeout: _,
-        allow_loopback,
-        proxy_is_boundary,
-        https_proxy,
-        http_proxy,
-        no_proxy,
-    } = process.clone();
-    EgressSettings { allow_loopback, https_proxy, http_proxy, no_proxy, proxy_is_boundary }
 }

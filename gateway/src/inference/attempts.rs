@@ -1,7 +1,9 @@
 //! One request, tried at upstreams in order until one answers (`upstreams.md`, "Failover").
 //!
 //! 429, 401, 403, 404, 501, any 5xx, no connection and no response head in time go to the next upstream; any other status is
-//! the answer. Nothing is tried again once a response head was passed on.
+//! the answer. A redirect is a failure too: followed, it would take the prompt and the credential where the operator has not
+//! sent them; passed on, it would show the client the operator's own addresses. Nothing is tried again once a response head
+//! was passed on.
 
 use std::{
     sync::Arc,
@@ -229,7 +231,7 @@ impl Failures {
 }
 
 fn fails_over(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 401 | 403 | 404 | 429 | 500..)
+    status.is_redirection() || matches!(status.as_u16(), 401 | 403 | 404 | 429 | 500..)
 }
 
 fn failure(status: StatusCode, retry_after: Option<&HeaderValue>) -> Failure {
@@ -286,7 +288,7 @@ mod tests {
         for status in [400, 402, 409, 413, 422] {
             assert!(!fails_over(StatusCode::from_u16(status).unwrap()), "{status}");
         }
-        for status in [401, 403, 404, 429, 500, 501, 503, 529] {
+        for status in [301, 302, 304, 307, 308, 401, 403, 404, 429, 500, 501, 503, 529] {
             assert!(fails_over(StatusCode::from_u16(status).unwrap()), "{status}");
         }
     }

@@ -50,10 +50,6 @@ impl Prompt {
         Ok(Self { bytes, model, model_span, stream })
     }
 
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// The body for one upstream: byte for byte, only the model replaced, and only where it is mapped.
     pub fn body(&self, replacement: Option<&Bytes>) -> Spliced {
         match replacement {

@@ -146,10 +146,10 @@ impl Relay {
         self.give_back(cx);
         self.ended = true;
         let last = self.pass(last);
-        if let Tap::Stream(tap) = &self.tap {
-            if !tap.finished {
-                return self.cut(last, Ending::UpstreamCut, "the upstream ended its reply early");
-            }
+        if let Tap::Stream(tap) = &self.tap
+            && !tap.finished
+        {
+            return self.cut(last, Ending::UpstreamCut, "the upstream ended its reply early");
         }
         self.report.ending = Ending::Complete;
         let rest = self.held.split();
@@ -247,7 +247,7 @@ impl Body for Relay {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.size.clone()
+        self.size
     }
 }
 

@@ -128,10 +128,10 @@ impl StreamTap {
                 _ => Kind::Other,
             };
             self.finished |= self.kind == Kind::End;
-        } else if let Some(data) = line.strip_prefix(b"data:") {
-            if self.kind == Kind::Usage || self.kind == Kind::Unnamed && names_usage(data) {
-                self.data(data);
-            }
+        } else if let Some(data) = line.strip_prefix(b"data:")
+            && (self.kind == Kind::Usage || self.kind == Kind::Unnamed && names_usage(data))
+        {
+            self.data(data);
         }
     }
 
@@ -240,7 +240,7 @@ mod tests {
             tap.look(&[b'x'; 1000]);
         }
         assert!(tap.partial.capacity() < 10_000);
-        tap.look(STREAM[STREAM.len() - 200..].as_bytes());
+        tap.look(&STREAM.as_bytes()[STREAM.len() - 200..]);
         assert!(tap.finished);
     }
 

@@ -1,14 +1,14 @@
 //! Lines for the operator, written by a thread of their own.
 //!
-//! Whoever writes a line never waits: a full queue drops the line and counts it. The writer joins the lines that are ready
-//! into one write.
+//! Whoever writes a line never waits: a full queue drops the line and counts it. The writer rests a moment after each first
+//! line and joins what has come by then into one write: waking a thread for every request costs more than the line itself.
 
 use std::{
     io::{self, Write},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
     time::Duration,
@@ -17,7 +17,8 @@ use std::{
 use tracing_subscriber::fmt::MakeWriter;
 
 const QUEUE: usize = 8192;
-const JOINED: usize = 64 * 1024;
+const JOINED: usize = 256 * 1024;
+const REST: Duration = Duration::from_millis(5);
 
 enum Word {
     Line(Vec<u8>),
@@ -61,7 +62,11 @@ impl Lines {
 
 fn drain(words: &Receiver<Word>, mut sink: impl Write) {
     let mut joined = Vec::with_capacity(JOINED);
+    let mut behind = false;
     while let Ok(first) = words.recv() {
+        if matches!(first, Word::Line(_)) && !behind {
+            thread::sleep(REST);
+        }
         let mut next = Some(first);
         let mut flushed = None;
         while let Some(word) = next.take() {
@@ -70,12 +75,10 @@ fn drain(words: &Receiver<Word>, mut sink: impl Write) {
                 Word::Flushed(done) => flushed = Some(done),
             }
             if joined.len() < JOINED && flushed.is_none() {
-                next = match words.try_recv() {
-                    Ok(word) => Some(word),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-                };
+                next = words.try_recv().ok();
             }
         }
+        behind = joined.len() >= JOINED;
         // Nobody is left to tell when the operator's own sink fails.
         let _ = sink.write_all(&joined).and_then(|()| sink.flush());
         joined.clear();

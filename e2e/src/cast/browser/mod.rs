@@ -2,7 +2,7 @@
 
 mod form;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use anyhow::{Context, Result, ensure};
 use http::Method;
@@ -19,6 +19,7 @@ const MAX_REDIRECTS: usize = 20;
 pub struct Browser {
     cookies: BTreeMap<String, String>,
     ca_pem: Option<String>,
+    found: BTreeMap<String, SocketAddr>,
 }
 
 /// Where the browser has arrived.
@@ -37,6 +38,12 @@ impl Browser {
     /// Trusts this authority for every `https` page.
     pub fn trusting(ca_pem: Option<&str>) -> Self {
         Self { ca_pem: ca_pem.map(str::to_owned), ..Self::default() }
+    }
+
+    /// Finds this origin there, as behind a proxy.
+    pub fn finding(mut self, origin: &str, address: SocketAddr) -> Self {
+        self.found.insert(origin.to_owned(), address);
+        self
     }
 
     pub async fn open(&mut self, url: &str) -> Result<Page> {
@@ -95,6 +102,9 @@ impl Browser {
 
     fn request(&self, method: Method, url: &Url) -> Result<Request> {
         let mut client = Client::new(&origin(url))?;
+        if let Some(address) = self.found.get(&origin(url)) {
+            client = client.connecting_to(*address);
+        }
         if url.scheme() == "https" {
             client = client.trusting(self.ca_pem.as_deref().context("nobody to trust")?)?;
         }

@@ -1,5 +1,7 @@
-//! A small HTTP/1.1 client: one connection a request, nothing followed, nothing retried, nothing hidden.
+//! A small HTTP client: HTTP/1.1 unless asked otherwise, one connection a request, nothing followed, nothing retried, nothing hidden.
 
+mod handshake;
+mod http2;
 mod raw;
 mod sse;
 
@@ -22,6 +24,8 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use url::{Url, form_urlencoded};
 
+pub use handshake::Handshake;
+pub use http2::Http2;
 pub use raw::Raw;
 pub use sse::{Event, Events, text_of};
 

@@ -135,6 +135,16 @@ impl Config {
         self
     }
 
+    /// Takes a variable out of the process's environment.
+    pub fn without_environment(mut self, name: &str) -> Self {
+        self.environment.remove(name);
+        self
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A place for files that the configuration names.
     pub fn home(&self) -> PathBuf {
         self.home.path().to_owned()
@@ -163,8 +173,15 @@ impl Config {
 
     /// Writes the file, starts the binary and waits until it is ready.
     pub async fn start(self) -> Result<Gateway> {
-        let file = self.home.path().join("gateway.yaml");
-        std::fs::write(&file, serde_json::to_vec_pretty(&self.document)?).context("gateway.yaml")?;
+        self.write()?;
         Gateway::start(self).await
+    }
+
+    pub(super) fn write(&self) -> Result<()> {
+        std::fs::write(self.file(), serde_json::to_vec_pretty(&self.document)?).context("gateway.yaml")
+    }
+
+    pub(super) fn file(&self) -> PathBuf {
+        self.home.path().join("gateway.yaml")
     }
 }

@@ -3,6 +3,7 @@
 //! Invariant: the process ends with its [`Gateway`], and with the process that holds that.
 
 mod config;
+mod ended;
 
 use std::{
     fs::File,
@@ -23,8 +24,9 @@ use tokio::{
 };
 
 pub use config::{CLIENT_SECRET, Config};
+pub use ended::Ended;
 
-use super::{client::Client, node};
+use super::{certificate::Authority, client::Client, node};
 
 /// From start to ready; a machine that compiles besides is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -81,7 +83,12 @@ impl Gateway {
 
     /// What a client must trust, when it serves HTTPS.
     pub fn ca_pem(&self) -> Option<&str> {
-        self.config.authority.as_ref().map(super::certificate::Authority::pem)
+        self.authority().map(Authority::pem)
+    }
+
+    /// Who vouches for its certificate, when it serves HTTPS.
+    pub fn authority(&self) -> Option<&Authority> {
+        self.config.authority.as_ref()
     }
 
     pub fn home(&self) -> PathBuf {
@@ -142,8 +149,13 @@ impl Gateway {
         Ok(std::fs::write(self.file(), serde_json::to_vec_pretty(&self.config.document)?)?)
     }
 
+    /// What its file says, by a JSON pointer; null where it says nothing.
+    pub fn setting(&self, pointer: &str) -> Value {
+        self.config.document.pointer(pointer).cloned().unwrap_or_default()
+    }
+
     pub fn file(&self) -> PathBuf {
-        self.config.home.path().join("gateway.yaml")
+        self.config.file()
     }
 
     /// Everything on standard error so far.
@@ -173,10 +185,21 @@ impl Gateway {
         Ok(self.audit(event))
     }
 
+    /// Waits for a line with these words in it, also among those already said.
+    pub async fn wait_for_line(&self, words: &str) -> Result<String> {
+        let said = || self.lines.all().iter().find(|line| line.contains(words)).cloned();
+        let mut lines = self.lines.count.subscribe();
+        let seen = timeout(PATIENCE, lines.wait_for(|_| said().is_some())).await;
+        let _ = seen.with_context(|| format!("nothing about `{words}` in:\n{}", self.stderr().join("\n")))??;
+        said().context("a line that was there")
+    }
+
     async fn until_ready(&mut self) -> Result<()> {
         let (client, started) = (self.client()?, Instant::now());
         while started.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait()? {
+                // Its last words may still be in the pipe.
+                sleep(Duration::from_millis(300)).await;
                 bail!("the gateway ended ({status}):\n{}", self.stderr().join("\n"));
             }
             if client.get("/readyz").send().await.is_ok_and(|answer| answer.status == 200) {
@@ -220,24 +243,7 @@ pub fn built_binary(release_only: bool) -> Result<PathBuf> {
 }
 
 fn spawn(config: &Config, lines: &Arc<Lines>) -> Result<Child> {
-    let (binary, arguments) = match config.binary {
-        Binary::Ours => (built_binary(false)?, &[][..]),
-        Binary::Release => (built_binary(true)?, &[][..]),
-        Binary::Reference => (node::claude_binary()?, &["gateway"][..]),
-    };
-    ensure!(binary.exists(), "no binary at {}", binary.display());
-    // The gateway must not outlive a killed test: the kernel ends it with the thread that started it.
-    let mut child = Command::new("setpriv")
-        .arg("--pdeathsig=KILL")
-        .arg(binary)
-        .args(arguments)
-        .arg("--config")
-        .arg(config.home.path().join("gateway.yaml"))
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin")
-        .env("HOME", config.home.path())
-        .envs(&config.environment)
-        .stdin(Stdio::null())
+    let mut child = command(config, None)?
         .stdout(Stdio::null())
         .stderr(match config.log_to_file {
             true => File::create(config.home.path().join("stderr"))?.into(),
@@ -256,4 +262,29 @@ fn spawn(config: &Config, lines: &Arc<Lines>) -> Result<Child> {
         }
     });
     Ok(child)
+}
+
+/// The binary on the configuration's file, in an environment of its own.
+fn command(config: &Config, subcommand: Option<&str>) -> Result<Command> {
+    let (binary, first) = match config.binary {
+        Binary::Ours => (built_binary(false)?, subcommand),
+        Binary::Release => (built_binary(true)?, subcommand),
+        Binary::Reference => (node::claude_binary()?, Some("gateway")),
+    };
+    ensure!(binary.exists(), "no binary at {}", binary.display());
+    // The gateway must not outlive a killed test: the kernel ends it with the thread that started it.
+    let mut command = Command::new("setpriv");
+    command
+        .arg("--pdeathsig=KILL")
+        .arg(binary)
+        .args(first)
+        .arg("--config")
+        .arg(config.file())
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", config.home.path())
+        .envs(&config.environment)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    Ok(command)
 }

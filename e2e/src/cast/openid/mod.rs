@@ -66,6 +66,15 @@ impl OpenIdProvider {
 
     /// The same at an address that others know beforehand.
     pub async fn start_on(behaviour: Behaviour, address: SocketAddr) -> Self {
+        Self::start_named(behaviour, address, None).await
+    }
+
+    /// The same under a name of its own, where others reach it by another road than its address.
+    pub async fn start_as(behaviour: Behaviour, issuer: &str) -> Self {
+        Self::start_named(behaviour, SocketAddr::from(([127, 0, 0, 1], 0)), Some(issuer)).await
+    }
+
+    async fn start_named(behaviour: Behaviour, address: SocketAddr, issuer: Option<&str>) -> Self {
         let listener = TcpListener::bind(address).await.expect("the address is free on loopback");
         let address = listener.local_addr().expect("a bound socket has an address");
         let books = Books {
@@ -76,13 +85,18 @@ impl OpenIdProvider {
             access_tokens: HashMap::new(),
             requests: Vec::new(),
         };
-        let desk = Arc::new(Desk { issuer: format!("http://{address}"), books: Mutex::new(books) });
+        let issuer = issuer.map_or_else(|| format!("http://{address}"), str::to_owned);
+        let desk = Arc::new(Desk { issuer, books: Mutex::new(books) });
         let serving = Mutex::new(server::serve(listener, desk.clone()));
         Self { address, desk, serving }
     }
 
     pub fn issuer(&self) -> String {
         self.desk.issuer.clone()
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub fn client_id(&self) -> String {

@@ -55,6 +55,7 @@ pub struct Builder {
     credential: Credential,
     persona: Persona,
     address: SocketAddr,
+    names: Vec<String>,
 }
 
 impl Provider {
@@ -71,6 +72,7 @@ impl Provider {
             credential: Credential::ApiKey(API_KEY.to_owned()),
             persona: Persona::Plain,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            names: ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into(),
         }
     }
 
@@ -201,6 +203,12 @@ impl Builder {
         self
     }
 
+    /// HTTPS, by a certificate for this name too.
+    pub fn tls_for(mut self, name: &str) -> Self {
+        self.names.push(name.to_owned());
+        self.tls()
+    }
+
     /// Keep nothing and check nothing.
     pub fn unwatched(mut self) -> Self {
         self.inspect = false;
@@ -228,7 +236,8 @@ impl Builder {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let authority = self.tls.then(Authority::new).transpose()?;
-        let tls = authority.as_ref().map(|authority| authority.loopback_leaf()?.server_config()).transpose()?;
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        let tls = authority.as_ref().map(|authority| authority.leaf(&names)?.server_config()).transpose()?;
         let stage = Arc::new(Stage::new(self.inspect, self.credential, self.persona));
         let (stop, stopped) = watch::channel(false);
         let threads = (0..self.threads)

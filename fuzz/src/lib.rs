@@ -1,0 +1,18 @@
+//! The gateway's readers of strangers' bytes, by the file: with the whole gateway behind them, its store and its TLS, a build
+//! with the fuzzer's instruments takes longer than all the fuzzing.
+
+#[path = "../../gateway/src/inference/scan.rs"]
+pub mod scan;
+#[path = "../../gateway/src/inference/tap.rs"]
+pub mod tap;
+#[path = "../../gateway/src/inference/usage.rs"]
+pub mod usage;
+#[path = "../../gateway/src/oauth/user_code.rs"]
+pub mod user_code;
+
+#[path = "../../gateway/src/session/chance.rs"]
+pub mod chance;
+
+mod session {
+    pub(crate) use super::chance;
+}

@@ -1,0 +1,177 @@
+//! The rooms, built in the order in which they need each other: nothing here opens a port.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use aws_lc_rs::rand::SecureRandom;
+use axum::Router;
+use gateway_config::ProcessSettings;
+use gateway_egress::{Egress, EgressSettings};
+use tokio::{runtime::Handle, task::JoinSet};
+
+use super::{
+    drain::Lifecycle,
+    health::{self, Readyz},
+    start::Plan,
+};
+use crate::{
+    door::{Door, RequestId},
+    identity::RelyingParty,
+    inference::{Catalogue, Models, Shared, body::Bounds, listing},
+    oauth, protocol_page,
+    session::{Journal, KeyRing, Revocations, SessionParts, Sessions, Watch},
+    store::{Store, pod::Pod},
+    telemetry::{Audit, Metrics},
+    upstream::Upstream,
+};
+
+/// What every room stands on.
+pub(super) struct Foundation {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) audit: Audit,
+    pub(super) egress: Arc<Egress>,
+    pub(super) store: Arc<Store>,
+    pub(super) relying_party: Arc<RelyingParty>,
+    pub(super) keys: Arc<KeyRing>,
+    pub(super) revocations: Arc<Revocations>,
+    pub(super) lifecycle: Arc<Lifecycle>,
+}
+
+impl Foundation {
+    /// The store and the identity provider are asked side by side.
+    pub(super) async fn lay(plan: &Plan) -> anyhow::Result<Self> {
+        let Plan { config, process, clock, lines, .. } = plan;
+        let egress = Egress::new(egress_settings(process));
+        let redirect_uri = config.listen.public_url.join("/oauth/callback");
+        let opening = async { Store::open(&config.store).await.context("store") };
+        let discovering = async {
+            let discovered = RelyingParty::discover(&config.oidc, &redirect_uri, egress.clone(), clock.clone()).await;
+            discovered.context("oidc.issuer")
+        };
+        let (store, relying_party) = tokio::try_join!(opening, discovering)?;
+        Ok(Self {
+            metrics: Arc::new(Metrics::new()),
+            audit: Audit::new(lines.clone(), clock.clone()),
+            egress,
+            store,
+            relying_party: Arc::new(relying_party),
+            keys: KeyRing::new(&config.session.jwt_secrets)?,
+            revocations: Arc::default(),
+            lifecycle: Arc::default(),
+        })
+    }
+
+    /// Returns when every revocation so far is known.
+    pub(super) async fn sessions(&self, plan: &Plan) -> anyhow::Result<(Arc<Sessions>, Watch)> {
+        let pod = this_pod(&*plan.random);
+        let sessions = Sessions::new(SessionParts {
+            keys: self.keys.clone(),
+            revocations: self.revocations.clone(),
+            store: self.store.clone(),
+            relying_party: self.relying_party.clone(),
+            public_url: plan.config.listen.public_url.clone(),
+            lifetimes: plan.lifetimes,
+            journal: Journal::open(&plan.config.store.journal_dir, &pod.incarnation),
+            clock: plan.clock.clone(),
+            random: plan.random.clone(),
+        });
+        let watch = Watch::start(sessions.clone(), pod).await.context("store")?;
+        Ok((sessions, watch))
+    }
+
+    /// The data path's shared parts; what keeps minted credentials fresh joins `tasks`.
+    pub(super) fn inference(
+        &self,
+        plan: &Plan,
+        sessions: &Sessions,
+        tasks: &mut JoinSet<()>,
+    ) -> anyhow::Result<Arc<Shared>> {
+        let config = &plan.config;
+        let mut upstreams = Vec::with_capacity(config.upstreams.len());
+        for configured in &config.upstreams {
+            let upstream = Upstream::new(configured, &self.egress, plan.clock.clone())?;
+            if let Some(federation) = upstream.federation() {
+                tasks.spawn(federation.keep(upstream.name.clone()));
+            }
+            upstreams.push(upstream);
+        }
+        Ok(Arc::new(Shared {
+            verifier: sessions.verifier(),
+            models: Models::new(config, &Catalogue::builtin()),
+            upstreams,
+            egress: self.egress.clone(),
+            audit: self.audit.clone(),
+            metrics: self.metrics.clone(),
+            bounds: Bounds { most: config.limits.max_request_bytes, idle: plan.patience.body },
+            ttfb: config.timeouts.upstream_ttfb,
+        }))
+    }
+
+    pub(super) fn door(&self, plan: &Plan, sessions: &Arc<Sessions>, shared: &Arc<Shared>) -> Arc<Door> {
+        let config = &plan.config;
+        let routes = Router::new()
+            .merge(health::routes(self.readyz(plan)))
+            .merge(oauth::routes(self.oauth_parts(plan, sessions)))
+            .merge(listing::routes(shared.clone()))
+            .merge(protocol_page::routes());
+        Arc::new(Door {
+            access: config.access_control.clone(),
+            trusted_proxies: config.listen.trusted_proxies.clone(),
+            max_url_length: config.limits.max_url_length,
+            random: plan.random.clone(),
+            routes,
+            control: Handle::current(),
+            draining: self.lifecycle.draining.clone(),
+            activity: self.lifecycle.activity.clone(),
+            audit: self.audit.clone(),
+            metrics: self.metrics.clone(),
+        })
+    }
+
+    fn readyz(&self, plan: &Plan) -> Readyz {
+        Readyz {
+            draining: self.lifecycle.draining.clone(),
+            store: self.store.clone(),
+            readiness: plan.config.store.readiness,
+            grace: plan.config.store.readiness_grace,
+        }
+    }
+
+    fn oauth_parts(&self, plan: &Plan, sessions: &Arc<Sessions>) -> oauth::OauthParts {
+        oauth::OauthParts {
+            public_url: plan.config.listen.public_url.clone(),
+            form_action_origins: plan.config.oidc.form_action_origins.clone(),
+            rate_limits: plan.config.rate_limits,
+            lifetimes: plan.lifetimes,
+            // No key of the file sets it so far.
+            login_notice: None,
+            sessions: sessions.clone(),
+            relying_party: self.relying_party.clone(),
+            store: self.store.clone(),
+            keys: self.keys.clone(),
+            audit: self.audit.clone(),
+            clock: plan.clock.clone(),
+            random: plan.random.clone(),
+        }
+    }
+}
+
+/// New at each start; the name is what the platform calls this machine.
+fn this_pod(random: &dyn SecureRandom) -> Pod {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let incarnation = RequestId::random(random).0.trim_start_matches("req_").to_owned();
+    Pod { incarnation, name, version: env!("CARGO_PKG_VERSION") }
+}
+
+fn egress_settings(process: &ProcessSettings) -> EgressSettings {
+    let ProcessSettings {
+        log_level: _,
+        drain_timeout: _,
+        allow_loopback,
+        proxy_is_boundary,
+        https_proxy,
+        http_proxy,
+        no_proxy,
+    } = process.clone();
+    EgressSettings { allow_loopback, https_proxy, http_proxy, no_proxy, proxy_is_boundary }
+}
