@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const IN_ITS_PLACE: &str = r#"mount --bind "$1" /etc && cd "$2" && shift 2 && exec "$@""#;
 
 pub struct ClaudeCode {
+    /// Removes the place when nobody is left to do it.
+    _leash: Leash,
     place: TempDir,
     binary: PathBuf,
 }
@@ -49,7 +51,8 @@ impl ClaudeCode {
     /// A machine whose administrator chose this gateway, and whose user has started Claude Code before and trusts the folder.
     pub async fn managed_for(gateway_url: &str) -> Result<Self> {
         let place = tempfile::Builder::new().prefix("cast-claude-").tempdir()?;
-        let claude = Self { place, binary: node::claude_binary()? };
+        let leash = Leash::new(r#"rm -rf -- "$1""#, [place.path()])?;
+        let claude = Self { _leash: leash, place, binary: node::claude_binary()? };
         let copied =
             Command::new("cp").args(["-a", "/etc"]).arg(claude.path("etc")).stderr(Stdio::null()).status().await?;
         ensure!(claude.path("etc/passwd").exists(), "/etc was not copied: {copied}");

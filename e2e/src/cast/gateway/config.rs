@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::{Binary, Gateway};
 use crate::cast::{
     certificate::Authority,
+    leash::Leash,
     openid::OpenIdProvider,
     provider::{API_KEY, Provider},
 };
@@ -20,6 +21,8 @@ pub const CLIENT_SECRET: &str = "a-secret-of-the-cast";
 pub struct Config {
     pub(super) document: Value,
     pub(super) port: u16,
+    /// Removes the home when nobody is left to do it.
+    _leash: Leash,
     pub(super) home: TempDir,
     pub(super) authority: Option<Authority>,
     pub(super) environment: BTreeMap<String, String>,
@@ -32,6 +35,7 @@ impl Config {
     pub(super) fn new() -> Result<Self> {
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let home = tempfile::Builder::new().prefix("cast-gateway-").tempdir()?;
+        let leash = Leash::new(r#"rm -rf -- "$1""#, [home.path()])?;
         let document = json!({
             "listen": {"host": "127.0.0.1", "port": port, "public_url": format!("http://localhost:{port}")},
             "oidc": {
@@ -44,7 +48,16 @@ impl Config {
             "upstreams": [],
         });
         let environment = BTreeMap::from([("CLAUDE_GATEWAY_ALLOW_LOOPBACK".to_owned(), "1".to_owned())]);
-        Ok(Self { document, port, home, authority: None, environment, binary: Binary::Ours, log_to_file: false })
+        Ok(Self {
+            document,
+            port,
+            _leash: leash,
+            home,
+            authority: None,
+            environment,
+            binary: Binary::Ours,
+            log_to_file: false,
+        })
     }
 
     /// Listens there instead of on the port that was reserved.

@@ -52,7 +52,9 @@ impl Persona {
 fn talk(message: Message, body: &Value) -> Message {
     let last = &body["messages"].as_array().and_then(|all| all.last()).unwrap_or(&Value::Null)["content"];
     if let Some(output) = tool_result(last) {
-        let shown: String = output.chars().take(600).collect();
+        // The client adds reminders of its own to what the tool said.
+        let said = output.split("<system-reminder>").next().unwrap_or_default();
+        let shown: String = said.chars().take(600).collect();
         return message.text(&format!("The tool ran on your machine and said:\n\n```\n{}\n```\n", shown.trim_end()));
     }
     let said = last_text(last);
