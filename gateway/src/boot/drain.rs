@@ -44,7 +44,7 @@ impl Lifecycle {
     /// Returns when nobody is served any more.
     pub async fn drain(&self, timeout: Duration) {
         self.draining.store(true, Ordering::Relaxed);
-        let _ = self.closing.send(Closing::Draining);
+        self.closing.send_replace(Closing::Draining);
         let deadline = Instant::now() + timeout;
         let (mut arrived, mut last_arrival) = (self.activity.arrived(), Instant::now());
         while Instant::now() < deadline {
@@ -58,7 +58,7 @@ impl Lifecycle {
         }
         let open = self.activity.busy();
         tracing::warn!(open, "the drain's deadline has come; open replies are ended");
-        let _ = self.closing.send(Closing::Cut);
+        self.closing.send_replace(Closing::Cut);
         let last = Instant::now() + LAST_WORDS;
         while self.activity.busy() > 0 && Instant::now() < last {
             sleep(LOOK).await;
@@ -68,7 +68,7 @@ impl Lifecycle {
 
     /// The threads end; what is still open is dropped.
     pub fn end(&self) {
-        let _ = self.closing.send(Closing::Gone);
+        self.closing.send_replace(Closing::Gone);
     }
 }
 

@@ -33,7 +33,7 @@ use super::{
     service::Door,
     watch::{Patience, Watch, Watched},
 };
-use crate::inference::Desk;
+use crate::inference::{Desk, relay::Link};
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
@@ -91,7 +91,7 @@ async fn speak<S>(threads: Rc<Threads>, stream: S, peer: IpAddr, http2: bool)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let watch = Watch::new(threads.door.activity.clone(), Instant::now());
+    let watch = Watch::new(threads.door.activity.clone(), Link::new(!http2), Instant::now());
     let stream = TokioIo::new(Watched::new(stream, watch.clone()));
     let service = {
         let (threads, watch) = (threads.clone(), watch.clone());

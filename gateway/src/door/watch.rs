@@ -64,13 +64,13 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub fn new(activity: Arc<Activity>, now: Instant) -> Rc<Self> {
+    pub fn new(activity: Arc<Activity>, link: Link, now: Instant) -> Rc<Self> {
         Rc::new(Self {
             activity,
             phase: Cell::new(Phase::New(now)),
             busy: Cell::new(0),
             stalled: Cell::new(None),
-            link: Rc::default(),
+            link: Rc::new(link),
         })
     }
 
@@ -108,16 +108,10 @@ impl Watch {
         }
     }
 
-    /// True when the socket takes bytes again after it did not.
+    /// True when a reply may be waiting for the socket to take bytes.
     fn took(&self, taken: bool) -> bool {
-        if taken {
-            self.stalled.set(None);
-            return self.link.full.replace(false);
-        }
-        if !self.link.full.replace(true) {
-            self.stalled.set(Some(Instant::now()));
-        }
-        false
+        self.stalled.set((!taken).then(|| self.stalled.get().unwrap_or_else(Instant::now)));
+        self.link.written(taken)
     }
 }
 
@@ -214,7 +208,7 @@ mod tests {
     fn each_phase_has_its_own_patience() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        let watch = Watch::new(Arc::default(), start);
+        let watch = Watch::new(Arc::default(), Link::new(true), start);
         assert!(!watch.overdue(after(59), &PATIENCE) && watch.overdue(after(61), &PATIENCE), "silent from the start");
         watch.heard();
         assert!(!watch.overdue(after(9), &PATIENCE) && watch.overdue(after(12), &PATIENCE), "a head that trickles");

@@ -27,6 +27,8 @@ use super::{
 use crate::upstream::{Connection, Place, Pool};
 
 const JOINED: usize = 32 * 1024;
+/// More is not given to a connection before it has written.
+const QUEUED: usize = 2 * JOINED;
 /// A frame larger than this is passed on in pieces.
 const LARGEST_HELD: usize = 256 * 1024;
 /// Clients give up after 300 s of silence; so do we, a little earlier, and say why.
@@ -35,12 +37,39 @@ const SILENCE: Duration = Duration::from_secs(290);
 const PULSE: Duration = Duration::from_secs(1);
 
 /// What the connection to the client and its replies tell each other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Link {
+    /// HTTP/1.1: the one reply is held back by the socket. The streams of HTTP/2 are tasks of their own, which a socket that
+    /// takes again does not wake; their windows hold them back.
+    holds_back: bool,
     /// The client's socket takes no more for now.
     pub full: Cell<bool>,
+    /// Bytes given to the connection since it last wrote. Without a bound on them hyper takes sixteen buffers from a fast
+    /// upstream before it writes the first.
+    pub queued: Cell<usize>,
     /// The drain's deadline has come: end what is open.
     pub cut: Cell<bool>,
+}
+
+impl Link {
+    pub fn new(holds_back: bool) -> Self {
+        Self { holds_back, full: Cell::default(), queued: Cell::default(), cut: Cell::default() }
+    }
+
+    fn takes(&self) -> bool {
+        !self.holds_back || !self.full.get() && self.queued.get() < QUEUED
+    }
+
+    fn queue(&self, bytes: usize) {
+        self.queued.set(self.queued.get() + bytes);
+    }
+
+    /// The socket was offered bytes. True when a reply may wait to hear that it took them.
+    pub fn written(&self, taken: bool) -> bool {
+        let was_bounded = self.queued.replace(0) >= QUEUED;
+        let was_full = self.full.replace(!taken);
+        taken && (was_full || was_bounded)
+    }
 }
 
 /// The upstream's side of a reply.
@@ -187,7 +216,10 @@ impl Relay {
             (_, true) => Poll::Ready(Some(Err(RelayError))),
             (true, false) if self.ended => Poll::Ready(None),
             (true, false) => Poll::Pending,
-            (false, false) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            (false, false) => {
+                self.link.queue(bytes.len());
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
         }
     }
 }
@@ -211,7 +243,7 @@ impl Body for Relay {
             return this.frame(end);
         }
         loop {
-            if !this.link.full.get() {
+            if this.link.takes() {
                 let bytes = match this.take(cx) {
                     Taken::Nothing => Bytes::new(),
                     Taken::Some(chunk) => {
