@@ -80,10 +80,11 @@ async fn when_all_fail_the_answer_worth_telling_is_told_in_generic_words() {
         assert_eq!(status, expected, "{statuses:?}");
         assert!(message.contains(words) && !message.contains("arn:"), "{message}");
         assert_eq!(retry_after.as_deref(), (expected == 429).then_some("9"));
-        stage.gateway.wait_for_audit("inference", 1).await.unwrap();
-        let log = stage.gateway.stderr().join("\n");
-        assert!(!log.contains("arn:aws"), "an upstream's words may quote a prompt: {log}");
-        assert_eq!(log.matches("the upstream refused").count(), 3, "{log}");
+        // The operator hears of each of them, but not their words: those may quote a prompt.
+        for _ in 0..3 {
+            stage.gateway.wait_for_line("the upstream refused").await.unwrap();
+        }
+        assert!(!stage.gateway.stderr().join("\n").contains("arn:aws"));
     }
 }
 

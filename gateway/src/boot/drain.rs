@@ -106,13 +106,14 @@ mod tests {
     async fn a_drain_ends_at_its_deadline_and_cuts_first() {
         let lifecycle = Arc::new(Lifecycle::new());
         lifecycle.activity.begin();
+        let open = lifecycle.activity.open();
         let mut closing = lifecycle.follow();
         let draining = tokio::spawn({
             let lifecycle = lifecycle.clone();
             async move { lifecycle.drain(Duration::from_millis(50)).await }
         });
         closing.wait_for(|phase| *phase == Closing::Cut).await.unwrap();
-        lifecycle.activity.end();
+        drop(open);
         tokio::time::timeout(Duration::from_secs(10), draining).await.unwrap().unwrap();
         assert_eq!(*lifecycle.follow().borrow(), Closing::Gone);
     }
