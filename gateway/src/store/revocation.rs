@@ -102,7 +102,7 @@ impl Store {
     /// All after `sequence`, oldest first, a page of them; a short page is the last.
     pub async fn revocations_after(&self, sequence: i64) -> Result<Page, StoreError> {
         let rows = self
-            .call(async |connection| {
+            .call_of_tick(async |connection| {
                 sqlx::query_as!(
                     Row,
                     "SELECT sequence, session, subject, cut_off FROM revocation
