@@ -122,11 +122,14 @@ impl Sessions {
         };
         match claimed {
             Ok(standing) => Ok((Held::ByTheStore(claim), standing)),
-            Err(error) if error.is_unavailable() => {
+            // One call that failed is no outage: another pod may well hold the claim that this one could not see.
+            Err(error) if error.is_unavailable() && !self.store.health().is_reachable() => {
                 Ok((Held::Here, Some(self.outage.claim(presented, times.0, times.1))))
             }
             Err(error) => {
-                tracing::error!(%error, "a refresh could not be claimed");
+                if !error.is_unavailable() {
+                    tracing::error!(%error, "a refresh could not be claimed");
+                }
                 Err(error.into())
             }
         }
