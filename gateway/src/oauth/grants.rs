@@ -185,7 +185,8 @@ impl DeviceGrants {
     }
 
     /// Where the browser goes from the page that showed the request.
-    pub(super) async fn depart(&self, binding: &SecretString) -> Result<Url, GrantError> {
+    pub(super) async fn depart(&self, binding: &SecretString, unverified_code: &str) -> Result<Url, GrantError> {
+        let code = user_code::parse(unverified_code).ok_or(GrantError::NothingToContinue)?;
         let Departure { to, pending: PendingSignIn { state, nonce, pkce_verifier } } = self.relying_party.depart();
         let kept = KeptDeparture {
             state: state.expose_secret().to_owned(),
@@ -196,7 +197,8 @@ impl DeviceGrants {
         let state_hash = token_hash(state.expose_secret());
         let sealed = self.keys.seal(&*self.random, Purpose::SignIn, &self.context(&state_hash), &kept)?;
         let binding_hash = token_hash(binding.expose_secret());
-        match self.store.depart(&binding_hash, &state_hash, &sealed).await? {
+        let code_hashes = self.keys.code_hashes(code.letters());
+        match self.store.depart(&binding_hash, &code_hashes, &state_hash, &sealed).await? {
             true => Ok(to),
             false => Err(GrantError::NothingToContinue),
         }
