@@ -3,7 +3,11 @@
 //! Invariant: only the browser that entered the code continues, only that browser's return is redeemed, once, and only one
 //! poll gets the tokens. What must survive between two requests is in the store, hashed or sealed; any pod serves any step.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use aws_lc_rs::rand::SecureRandom;
 use gateway_config::{PublicUrl, RateLimit, RateLimits};
@@ -12,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
+    full::FullWindows,
     grant::{self, PollAnswer},
     guessing,
     network::network,
@@ -43,6 +48,7 @@ pub(super) struct DeviceGrants {
     pub(super) relying_party: Arc<RelyingParty>,
     pub(super) public_url: PublicUrl,
     pub(super) rate_limits: RateLimits,
+    pub(super) full_windows: FullWindows,
     pub(super) lifetimes: Lifetimes,
     pub(super) random: Arc<dyn SecureRandom + Send + Sync>,
 }
@@ -261,12 +267,16 @@ impl DeviceGrants {
         [self.public_url.as_str().as_bytes(), b"\0", hash].concat()
     }
 
-    async fn count(&self, scope: &str, network: &str, limit: RateLimit) -> Result<(), GrantError> {
-        let window = self.store.count_in_window(scope, network, 1, limit.window).await?;
-        match window.count <= i64::from(limit.max) {
-            true => Ok(()),
-            false => Err(GrantError::TooMany { retry_after: window.remaining }),
+    async fn count(&self, scope: &'static str, network: &str, limit: RateLimit) -> Result<(), GrantError> {
+        if let Some(retry_after) = self.full_windows.remaining(scope, network, Instant::now()) {
+            return Err(GrantError::TooMany { retry_after });
         }
+        let window = self.store.count_in_window(scope, network, 1, limit.window).await?;
+        if window.count <= i64::from(limit.max) {
+            return Ok(());
+        }
+        self.full_windows.add(scope, network.to_owned(), Instant::now(), window.remaining);
+        Err(GrantError::TooMany { retry_after: window.remaining })
     }
 }
 

@@ -54,6 +54,26 @@ async fn a_window_that_is_over_counts_anew() {
     pod.start().await;
 }
 
+#[tokio::test]
+async fn a_network_over_its_limit_costs_the_store_nothing_more() {
+    let stage = Stage::usual().await.scripted(|script| {
+        script.rate_limits.device_authorization = limit(1);
+        script.rate_limits.device_verify = limit(1);
+    });
+    let pod = stage.deaf_pod().await;
+    let (_, user_code) = pod.start().await;
+    pod.post("/oauth/device_authorization", &[]).await.refused(429, "slow_down");
+    Browser::new().enter(&pod, &user_code).await;
+    assert_eq!(Browser::new().enter(&pod, &user_code).await.status.as_u16(), 429);
+    let before = pod.store.calls();
+    let again = pod.post("/oauth/device_authorization", &[]).await;
+    again.refused(429, "slow_down");
+    let seconds: u32 = again.header("retry-after").unwrap().parse().unwrap();
+    assert!((500..=600).contains(&seconds), "{seconds}");
+    assert_eq!(Browser::new().enter(&pod, &user_code).await.status.as_u16(), 429);
+    assert_eq!(pod.store.calls(), before);
+}
+
 /// Entering and denying are one count, right and wrong alike, or the wrong ones could be told apart.
 #[tokio::test]
 async fn a_network_gets_ten_tries_of_codes() {
