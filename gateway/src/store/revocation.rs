@@ -26,7 +26,9 @@ impl Store {
                     WITH gone AS (
                         DELETE FROM session WHERE id = $1
                     ), head AS (
-                        UPDATE revocation_head SET sequence = sequence + 1 RETURNING sequence
+                        UPDATE revocation_head SET sequence = sequence + 1
+                        WHERE NOT EXISTS (SELECT FROM revocation WHERE session = $1)
+                        RETURNING sequence
                     ), written AS (
                         INSERT INTO revocation (sequence, session) SELECT sequence, $1 FROM head
                         ON CONFLICT (session) DO NOTHING
