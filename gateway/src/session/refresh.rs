@@ -108,6 +108,9 @@ impl Sessions {
     }
 
     async fn claim(&self, presented: &Presented) -> Result<(Held, Option<Standing>), RefreshError> {
+        if let Some(standing) = self.outage.held(&presented.content.session) {
+            return Ok((Held::Here, Some(standing)));
+        }
         let claim: Claim =
             chance::bytes(&*self.random).map_err(|error| RefreshError::Unavailable(error.to_string()))?;
         let content = &presented.content;
@@ -184,8 +187,9 @@ impl Sessions {
                 return Err(RefreshError::Unavailable("the claim ran out".to_owned()));
             }
             Err(error) if error.is_unavailable() => {
+                // In this order: whoever sees the claim gone finds the step in the journal.
+                self.journal.write(Entry::Advanced { advance: advance.clone(), at: self.clock.now() });
                 self.outage.advance(&advance);
-                self.journal.write(Entry::Advanced { advance, at: self.clock.now() });
             }
             Err(error) => return Err(error.into()),
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use e2e::cast::{
-    openid::Behaviour,
+    openid::{Behaviour, Misbehaviour},
     postgres::{self, Postgres},
 };
 use gateway::session::BearerRefusal;
@@ -184,6 +184,35 @@ async fn a_refresh_whose_claim_fails_waits_unless_the_store_is_known_to_be_away(
     pod.refresh(&refresh).await.refused(503, "temporarily_unavailable");
     assert_eq!(stage.provider.requests_to("/token").len(), asked, "nobody was asked");
     lock.rollback().await.unwrap();
+    pod.refresh(&refresh).await.tokens();
+    assert_eq!(generation(&stage).await, 2);
+}
+
+/// The store comes back while the provider is still asked on behalf of a claim that it knows nothing of.
+#[tokio::test]
+async fn a_claim_of_the_outage_is_waited_for_when_the_store_is_back() {
+    let postgres = Postgres::start().await.unwrap();
+    let stage = Stage::on(&postgres, Behaviour::default())
+        .await
+        .scripted(|script| script.lifetimes.renewal = Duration::from_secs(12));
+    let pod = stage.pod().await;
+    let (_, refresh) = signed_in(&stage, &pod).await;
+    let asked = stage.provider.requests_to("/token").len();
+    postgres.stop().await.unwrap();
+    notices(&pod, false).await;
+    stage.provider.misbehave(Misbehaviour::TokenEndpointHangs);
+    let back = async {
+        until("the provider is asked", || stage.provider.requests_to("/token").len() > asked).await;
+        stage.provider.behave_well();
+        postgres.start_again().await.unwrap();
+        notices(&pod, true).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        tokio::time::timeout(Duration::from_millis(500), pod.refresh(&refresh)).await
+    };
+    let (first, second) = tokio::join!(pod.refresh(&refresh), back);
+    assert!(second.is_err(), "it waits");
+    assert_eq!(stage.provider.requests_to("/token").len(), asked + 1);
+    first.refused(503, "temporarily_unavailable");
     pod.refresh(&refresh).await.tokens();
     assert_eq!(generation(&stage).await, 2);
 }
