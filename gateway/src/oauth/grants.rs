@@ -168,8 +168,8 @@ impl DeviceGrants {
         self.count("device_verify", &network, self.rate_limits.device_verify).await?;
         let code = user_code::parse(unverified_code).ok_or(GrantError::NoSuchCode { elsewhere: false })?;
         let live = self.store.live_codes().await?;
-        let day = self.store.count_in_window("guesses", "", live, guessing::DAY).await?;
-        let elsewhere = !guessing::open_to_anyone(day.count);
+        let hour = self.store.count_in_window("guesses", "", live, guessing::HOUR).await?;
+        let elsewhere = !guessing::open_to_anyone(hour.count);
         let entry = Entry {
             user_code_hashes: &self.keys.code_hashes(code.letters()),
             only_from: elsewhere.then_some(&network),
@@ -178,12 +178,12 @@ impl DeviceGrants {
         match act(&entry).await? {
             Some(found) => {
                 // Not a guess. Where it cannot be given back, the bound is met a little sooner.
-                let _ = self.store.count_in_window("guesses", "", -live, guessing::DAY).await;
+                let _ = self.store.count_in_window("guesses", "", -live, guessing::HOUR).await;
                 Ok((code, found))
             }
             None => {
                 if elsewhere {
-                    tracing::warn!(%network, "somebody is guessing user codes: today a code counts only from the network of its device");
+                    tracing::warn!(%network, "somebody is guessing user codes: for the rest of the hour a code counts only from the network of its device");
                 }
                 Err(GrantError::NoSuchCode { elsewhere })
             }

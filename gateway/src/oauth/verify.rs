@@ -149,8 +149,8 @@ impl Visitor {
 const WRONG: &str = "This code does not work. It is mistyped, has run out, or was used already. Compare it with the one on \
                      your device, or start a new sign-in there.";
 const WRONG_OR_ELSEWHERE: &str = "This code does not work here. It is mistyped, has run out, or was used already. Because of \
-                                  too many wrong codes, a code counts today only from the network of its own device: open this \
-                                  page there.";
+                                  too many wrong codes, a code counts for up to an hour only from the network of its own \
+                                  device: open this page there.";
 
 pub(super) fn outcome(error: &GrantError) -> &'static str {
     match error {
