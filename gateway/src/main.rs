@@ -108,6 +108,7 @@ fn serve(path: PathBuf, environment: Environment, loaded: Loaded, process: Proce
         until_told(running, drain_timeout).await
     });
     lines.flush(Duration::from_secs(2));
+    control.shutdown_background();
     outcome
 }
 
@@ -121,8 +122,8 @@ async fn until_told(running: Running, drain_timeout: Duration) -> anyhow::Result
     tracing::info!("draining");
     tokio::select! {
         () = running.lifecycle.drain(drain_timeout) => {}
-        _ = terminate.recv() => running.lifecycle.end(),
-        _ = interrupt.recv() => running.lifecycle.end(),
+        _ = terminate.recv() => running.lifecycle.end_now(),
+        _ = interrupt.recv() => running.lifecycle.end_now(),
     }
     let _ = tokio::time::timeout(Duration::from_millis(500), running.ended()).await;
     tracing::info!("ended");

@@ -26,7 +26,7 @@ async fn each_failure_of_an_upstream_goes_to_the_next_one() {
     let stage = Stage::with(three(), |config| config).await;
     let [one, two, _] = &stage.providers[..] else { unreachable!() };
     for status in [401, 403, 404, 429, 500, 501, 502, 503, 529] {
-        one.then(Reply::error(status, "whatever", "the account 1234 is bad"));
+        one.then(Reply::error(status, "whatever", "whatever"));
         two.then(Reply::raw("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-type: application/json\r\n\r\n{}"));
         let response = stage.ask(&Stage::prompt(false)).send().await.unwrap();
         assert_eq!(response.status, 200, "after {status}");
@@ -82,10 +82,8 @@ async fn when_all_fail_the_answer_worth_telling_is_told_in_generic_words() {
         assert_eq!(retry_after.as_deref(), (expected == 429).then_some("9"));
         stage.gateway.wait_for_audit("inference", 1).await.unwrap();
         let log = stage.gateway.stderr().join("\n");
-        assert!(
-            log.contains("arn:aws:iam::1234:role/secret"),
-            "the operator's log has the upstream's own words: {log}"
-        );
+        assert!(!log.contains("arn:aws"), "an upstream's words may quote a prompt: {log}");
+        assert_eq!(log.matches("the upstream refused").count(), 3, "{log}");
     }
 }
 

@@ -75,10 +75,10 @@ async fn what_names_the_operators_account_does_not_come_back() {
         .header("anthropic-organization-id", "org-secret")
         .header("anthropic-ratelimit-requests-remaining", "7")
         .header("set-cookie", "a=b")
-        .header("x-future", "kept");
+        .header("anthropic-future", "kept");
     stage.provider().then(named);
     let response = stage.ask(&Stage::prompt(false)).send().await.unwrap();
-    assert_eq!(response.header("x-future"), Some("kept"));
+    assert_eq!(response.header("anthropic-future"), Some("kept"));
     for name in ["anthropic-organization-id", "anthropic-ratelimit-requests-remaining", "set-cookie"] {
         assert_eq!(response.header(name), None, "{name}");
     }

@@ -52,22 +52,27 @@ impl Lifecycle {
                 (arrived, last_arrival) = (self.activity.arrived(), Instant::now());
             }
             if self.activity.busy() == 0 && last_arrival.elapsed() >= QUIET {
-                return self.end();
+                return self.end().await;
             }
             sleep(LOOK).await;
         }
         let open = self.activity.busy();
         tracing::warn!(open, "the drain's deadline has come; open replies are ended");
         self.closing.send_replace(Closing::Cut);
+        self.end().await;
+    }
+
+    /// What was answered may not have left yet: the connections are waited for, a moment.
+    async fn end(&self) {
         let last = Instant::now() + LAST_WORDS;
-        while self.activity.busy() > 0 && Instant::now() < last {
+        while self.activity.connections() > 0 && Instant::now() < last {
             sleep(LOOK).await;
         }
-        self.end();
+        self.end_now();
     }
 
     /// The threads end; what is still open is dropped.
-    pub fn end(&self) {
+    pub fn end_now(&self) {
         self.closing.send_replace(Closing::Gone);
     }
 }

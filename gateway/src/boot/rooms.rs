@@ -7,7 +7,7 @@ use aws_lc_rs::rand::SecureRandom;
 use axum::Router;
 use gateway_config::ProcessSettings;
 use gateway_egress::{Egress, EgressSettings};
-use tokio::{runtime::Handle, task::JoinSet};
+use tokio::{runtime::Handle, sync::Semaphore, task::JoinSet};
 
 use super::{
     drain::Lifecycle,
@@ -15,7 +15,7 @@ use super::{
     start::Plan,
 };
 use crate::{
-    door::{Door, RequestId},
+    door::{Door, RequestId, service::ROUTES},
     identity::RelyingParty,
     inference::{Catalogue, Models, Shared, body::Bounds, listing},
     oauth, protocol_page,
@@ -121,6 +121,7 @@ impl Foundation {
             random: plan.random.clone(),
             routes,
             control: Handle::current(),
+            places: Arc::new(Semaphore::new(ROUTES)),
             draining: self.lifecycle.draining.clone(),
             activity: self.lifecycle.activity.clone(),
             audit: self.audit.clone(),

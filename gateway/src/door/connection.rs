@@ -139,7 +139,8 @@ where
         if phase >= Closing::Cut {
             watch.link().cut.set(true);
         }
-        if phase >= Closing::Draining && !told && (phase >= Closing::Cut || !watch.is_busy()) {
+        // Harmless while a reply is due: HTTP/1.1 only loses keep-alive, HTTP/2 refuses only new streams.
+        if phase >= Closing::Draining && !told {
             told = true;
             shut(connection.as_mut());
         }

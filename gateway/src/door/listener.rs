@@ -48,6 +48,7 @@ pub async fn accept(threads: Rc<Threads>, listener: TcpListener) {
             Ok((tcp, peer)) => {
                 let threads = threads.clone();
                 spawn_local(async move {
+                    let _open = threads.door.activity.open();
                     let metrics = threads.door.metrics.clone();
                     metrics.connections.inc();
                     serve(threads, tcp, peer.ip()).await;

@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use aws_lc_rs::rand::SecureRandom;
@@ -16,7 +17,7 @@ use gateway_config::AccessControl;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use ipnet::IpNet;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Semaphore};
 use tower::ServiceExt;
 
 use super::{
@@ -27,12 +28,20 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    inference::{Desk, Refusal},
+    inference::{
+        Desk, Refusal,
+        body::{self, Bounds},
+    },
     telemetry::{
         Audit, Metrics,
         metrics::{Answered, Endpoint},
     },
 };
+
+/// No form of ours is larger.
+const FORM: Bounds = Bounds { most: 128 * 1024, idle: Duration::from_secs(10) };
+/// Routes that may be under way at once; each is bounded in time by its room.
+pub const ROUTES: usize = 1024;
 
 /// Everything a connection needs to answer; one for the process.
 pub struct Door {
@@ -44,6 +53,7 @@ pub struct Door {
     pub routes: Router,
     /// Where those routes run, beside the store's and the provider's connections.
     pub control: Handle,
+    pub places: Arc<Semaphore>,
     pub draining: Arc<AtomicBool>,
     pub activity: Arc<Activity>,
     pub audit: Audit,
@@ -62,11 +72,18 @@ impl Door {
         let request_id = RequestId::random(&*self.random);
         let client = ClientAddress(client_address::of(peer, request.headers(), &self.trusted_proxies));
         let arrival = Arrival { request_id: request_id.clone(), client };
+        let (http1, head_only) = (request.version() < http::Version::HTTP_2, request.method() == Method::HEAD);
+        if !is_probe(request.uri().path()) {
+            self.activity.arrive();
+        }
         let mut response = match self.refusal(&arrival, &request) {
             Some(refusal) => refusal.response(&request_id.0).map(|body| Content::Whole(Some(body))),
             None => self.room(desk, arrival, watch, request).await,
         };
-        if self.draining.load(Ordering::Relaxed) && response.version() < http::Version::HTTP_2 {
+        if head_only {
+            response = response.map(|_| Content::Whole(None));
+        }
+        if self.draining.load(Ordering::Relaxed) && http1 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         Reply::to(response, &request_id, busy)
@@ -78,7 +95,7 @@ impl Door {
         if length > self.max_url_length {
             return Some(Refusal::UrlTooLong);
         }
-        let exempt = matches!(uri.path(), "/healthz" | "/readyz");
+        let exempt = is_probe(uri.path());
         let (allow, deny) = (&self.access.allow_cidrs, &self.access.deny_cidrs);
         let address = arrival.client.0;
         let denied = client_address::contains(deny, address)
@@ -110,14 +127,30 @@ impl Door {
         desk.serve(endpoint, arrival, watch.link(), request).await
     }
 
-    /// Runs on the control runtime: a slow page never holds up a stream.
-    async fn route(&self, arrival: Arrival, mut request: Request<Incoming>) -> Response<Content> {
+    /// Runs on the control runtime: a slow page never holds up a stream. The body is read here first, so that nobody there
+    /// waits for a client; and a route that has begun ends even if its client leaves, because a refresh must.
+    async fn route(&self, arrival: Arrival, request: Request<Incoming>) -> Response<Content> {
         let Arrival { request_id, client } = arrival;
+        let (head, mut incoming) = request.into_parts();
+        let refused = |refusal: Refusal| refusal.response(&request_id.0).map(|body| Content::Whole(Some(body)));
+        let body = match body::read(&mut incoming, FORM).await {
+            Ok(body) => body,
+            Err(refusal) => return refused(refusal),
+        };
+        let place = match self.places.clone().try_acquire_owned() {
+            Ok(place) => Some(place),
+            Err(_) if is_probe(head.uri.path()) => None,
+            Err(_) => return refused(Refusal::Busy),
+        };
+        let mut request = Request::from_parts(head, axum::body::Body::from(body));
         request.extensions_mut().insert(client);
         request.extensions_mut().insert(request_id.clone());
-        let head_only = request.method() == Method::HEAD;
-        let request = request.map(axum::body::Body::new);
-        let answered = self.control.spawn(self.routes.clone().oneshot(request)).await;
+        let routed = self.routes.clone().oneshot(request);
+        let answered = self.control.spawn(async move {
+            let _place = place;
+            routed.await
+        });
+        let answered = answered.await;
         let response = match answered {
             Ok(Ok(response)) => response.map(Content::Route),
             Ok(Err(infallible)) => match infallible {},
@@ -130,6 +163,11 @@ impl Door {
         };
         let status = response.status().as_u16();
         self.metrics.answered.get_or_create(&Answered { endpoint: Endpoint::Other, status }).inc();
-        if head_only { response.map(|_| Content::Whole(None)) } else { response }
+        response
     }
+}
+
+/// Asked by machines, for ever, from everywhere.
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz")
 }

@@ -86,10 +86,6 @@ impl Watch {
         Busy(self.clone())
     }
 
-    pub fn is_busy(&self) -> bool {
-        self.busy.get() > 0
-    }
-
     /// Whether the connection has used up its patience.
     pub fn overdue(&self, now: Instant, patience: &Patience) -> bool {
         let waited = |since: Instant, most: Duration| now.duration_since(since) >= most;
@@ -102,16 +98,21 @@ impl Watch {
         phase || self.stalled.get().is_some_and(|since| waited(since, patience.stalled))
     }
 
+    /// The bytes of HTTP/2 may be a ping's answer or a window; its heads are bounded by hyper.
     fn heard(&self) {
-        if matches!(self.phase.get(), Phase::New(_) | Phase::Idle(_)) {
+        if self.link.is_one_reply_at_a_time() && matches!(self.phase.get(), Phase::New(_) | Phase::Idle(_)) {
             self.phase.set(Phase::Head(Instant::now()));
         }
     }
 
     /// True when a reply may be waiting for the socket to take bytes.
     fn took(&self, taken: bool) -> bool {
-        self.stalled.set((!taken).then(|| self.stalled.get().unwrap_or_else(Instant::now)));
+        self.stalls(!taken);
         self.link.written(taken)
+    }
+
+    fn stalls(&self, stalled: bool) {
+        self.stalled.set(stalled.then(|| self.stalled.get().unwrap_or_else(Instant::now)));
     }
 }
 
@@ -160,7 +161,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        // TLS takes bytes that its socket has not taken.
+        self.watch.stalls(flushed.is_pending());
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -6,12 +6,12 @@
 //! was passed on.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use http::{HeaderValue, Response, StatusCode, header, request};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
 use super::{
@@ -22,13 +22,14 @@ use super::{
     report::Report,
 };
 use crate::{
+    clock::{Clock, SystemClock},
     identity::Person,
     telemetry::metrics::Outcome,
     upstream::{Connection, Failure, Place, Pool, Pools, Received, SendError, Upstream, choice::Candidate, in_order},
 };
 
-/// How much of a failing upstream's words the operator's log keeps.
-const LOGGED: usize = 4096;
+/// How much of a failing upstream's reply is read to find its kind.
+const LOGGED: usize = 64 * 1024;
 const LOG_WAIT: Duration = Duration::from_secs(2);
 
 /// The reply that the client gets.
@@ -52,7 +53,7 @@ pub struct Attempts<'r> {
 /// The best of the failures so far, by the order in which they are worth telling.
 #[derive(Default)]
 struct Failures {
-    throttled: Option<Option<HeaderValue>>,
+    throttled: Option<Option<u64>>,
     refused: Option<StatusCode>,
     unknown: bool,
     unsupported: bool,
@@ -62,7 +63,8 @@ struct Failures {
 
 enum Tried {
     Answered(Answered),
-    Failed(StatusCode, Option<HeaderValue>),
+    /// With the seconds of its `retry-after`.
+    Failed(StatusCode, Option<u64>),
     /// No response head: nothing to tell the client.
     Silent,
     Full,
@@ -71,19 +73,27 @@ enum Tried {
 impl Attempts<'_> {
     pub async fn first_answer(&self, report: &mut Report) -> Result<Answered, Refusal> {
         let mut failures = Failures::default();
-        for target in self.order() {
+        let mut targets = VecDeque::from(self.order());
+        let mut claimed = targets.len();
+        while let Some(target) = targets.pop_front() {
             let upstream = &self.shared.upstreams[target.upstream];
+            // Somebody else's probe is on its way: this one comes last, once.
+            claimed = claimed.saturating_sub(1);
+            if claimed > 0 && !upstream.health.claim(&self.route.model, Instant::now()) {
+                targets.push_back(target);
+                continue;
+            }
             match self.one(target, upstream, report).await {
                 Tried::Answered(answered) => {
-                    upstream.health.answered(&self.route.model);
+                    upstream.health.answered(&self.route.model, Instant::now());
                     report.upstream = Some(upstream.name.clone());
                     report.attempt(&upstream.name, Outcome::Answered);
                     return Ok(answered);
                 }
                 Tried::Full => failures.full += 1,
-                Tried::Silent => self.failed(upstream, Failure::Other, report, &mut failures),
+                Tried::Silent => self.failed(upstream, Some(Failure::Other), report, &mut failures),
                 Tried::Failed(status, retry_after) => {
-                    self.failed(upstream, failure(status, retry_after.as_ref()), report, &mut failures);
+                    self.failed(upstream, failure(status, retry_after), report, &mut failures);
                     failures.remember(status, retry_after);
                 }
             }
@@ -110,10 +120,12 @@ impl Attempts<'_> {
         in_order(&candidates, key).into_iter().map(|n| &targets[n]).collect()
     }
 
-    fn failed(&self, upstream: &Upstream, failure: Failure, report: &Report, failures: &mut Failures) {
+    fn failed(&self, upstream: &Upstream, failure: Option<Failure>, report: &Report, failures: &mut Failures) {
         failures.tried += 1;
         report.attempt(&upstream.name, Outcome::FailedOver);
-        upstream.health.failed(&self.route.model, failure, Instant::now(), self.jitter());
+        if let Some(failure) = failure {
+            upstream.health.failed(&self.route.model, failure, Instant::now(), self.jitter());
+        }
     }
 
     /// The request id is random, and a request needs no better dice.
@@ -148,8 +160,8 @@ impl Attempts<'_> {
         if status == StatusCode::UNAUTHORIZED {
             upstream.credential_refused();
         }
-        let retry_after = response.headers().get(header::RETRY_AFTER).cloned();
-        self.log_reply(upstream, response, connection).await;
+        let retry_after = response.headers().get(header::RETRY_AFTER).and_then(seconds);
+        self.log_reply(upstream, Received { response, connection }, pool);
         Tried::Failed(status, retry_after)
     }
 
@@ -177,34 +189,26 @@ impl Attempts<'_> {
         tracing::warn!(request_id, upstream, model, reason, "the upstream failed");
     }
 
-    /// A failing upstream's own words, for the operator only. They may repeat the request: only a provider's error message is
-    /// kept, and only where it is the provider's error envelope.
-    async fn log_reply(&self, upstream: &Upstream, response: Response<Incoming>, connection: Option<Connection>) {
-        let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), 64 * 1024);
-        let collected = async {
-            let Some(mut connection) = connection else { return Err(()) };
-            let mut body = std::pin::pin!(body.collect());
-            std::future::poll_fn(|cx| {
-                if let std::task::Poll::Ready(done) = body.as_mut().poll(cx) {
-                    return std::task::Poll::Ready(done.map_err(|_| ()));
-                }
-                let _ = connection.drive(cx);
-                body.as_mut().poll(cx).map_err(|_| ())
-            })
-            .await
-        };
-        let words = match tokio::time::timeout(LOG_WAIT, collected).await {
-            Ok(Ok(body)) => error_message(&body.to_bytes()),
-            _ => "its reply could not be read".to_owned(),
-        };
-        let (request_id, upstream, model) = (self.request_id, &upstream.name, &self.route.model);
-        tracing::warn!(request_id, upstream, model, status, words, "the upstream refused");
+    /// What kind of error it was, for the operator. Not its message: a proxy's may quote the prompt. Nobody waits for it, and
+    /// the connection can be used again.
+    fn log_reply(&self, upstream: &Upstream, received: Received, pool: &Pool) {
+        let (request_id, upstream) = (self.request_id.to_owned(), upstream.name.clone());
+        let (model, pool) = (self.route.model.clone(), pool.clone());
+        tokio::task::spawn_local(async move {
+            let status = received.response.status().as_u16();
+            let collected = tokio::time::timeout(LOG_WAIT, received.collect(LOGGED)).await;
+            let (body, connection) = collected.unwrap_or_default();
+            let kind = error_kind(&body);
+            tracing::warn!(request_id, upstream, model, status, kind, "the upstream refused");
+            if let Some(connection) = connection {
+                pool.put(connection, Instant::now());
+            }
+        });
     }
 }
 
 impl Failures {
-    fn remember(&mut self, status: StatusCode, retry_after: Option<HeaderValue>) {
+    fn remember(&mut self, status: StatusCode, retry_after: Option<u64>) {
         match status {
             StatusCode::TOO_MANY_REQUESTS => self.throttled = Some(retry_after),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.refused = Some(status),
@@ -234,12 +238,23 @@ fn fails_over(status: StatusCode) -> bool {
     status.is_redirection() || matches!(status.as_u16(), 401 | 403 | 404 | 429 | 500..)
 }
 
-fn failure(status: StatusCode, retry_after: Option<&HeaderValue>) -> Failure {
-    let seconds = retry_after.and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse().ok());
-    match seconds {
-        Some(seconds) if status == StatusCode::TOO_MANY_REQUESTS => Failure::Throttled(Duration::from_secs(seconds)),
-        _ => Failure::Other,
+/// What a failing status says of the upstream. A 403, 404 or 501 speaks of this request, which a person can provoke: it is
+/// tried elsewhere, and closes nothing.
+fn failure(status: StatusCode, retry_after: Option<u64>) -> Option<Failure> {
+    match (status.as_u16(), retry_after) {
+        (429, Some(seconds)) => Some(Failure::Throttled(Duration::from_secs(seconds))),
+        (403 | 404 | 501, _) => None,
+        _ => Some(Failure::Other),
     }
+}
+
+/// `Retry-After` in seconds, from either of its forms (RFC 9110 section 10.2.3).
+fn seconds(value: &HeaderValue) -> Option<u64> {
+    let text = value.to_str().ok()?.trim();
+    text.parse().ok().or_else(|| {
+        let then = httpdate::parse_http_date(text).ok()?;
+        Some(then.duration_since(SystemClock.now().into()).map_or(0, |wait| wait.as_secs()))
+    })
 }
 
 /// An error and what caused it, in one line.
@@ -254,10 +269,13 @@ fn describe(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn error_message(body: &[u8]) -> String {
+/// The `type` of the Messages API's error envelope, or a proxy's `code`; nothing else of its words.
+fn error_kind(body: &[u8]) -> String {
     let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let message = value["error"]["message"].as_str().or_else(|| value["message"].as_str());
-    message.unwrap_or("no error message in its reply").chars().take(LOGGED).collect()
+    let error = &value["error"];
+    let kind = ["type", "code"].iter().find_map(|name| error[name].as_str()).or_else(|| error.as_str());
+    let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    kind.unwrap_or("unnamed").chars().filter(plain).take(80).collect()
 }
 
 #[cfg(test)]

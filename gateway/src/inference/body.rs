@@ -15,6 +15,8 @@ use crate::upstream::Spliced;
 /// Below this, after the first silence that is allowed, a body is a slow-loris.
 const SLOWEST_BYTES_PER_SECOND: u64 = 8 * 1024;
 
+const DISCARD: Duration = Duration::from_secs(2);
+
 /// What a client's body may cost.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
@@ -60,18 +62,29 @@ impl Prompt {
 }
 
 /// Reads the whole body, or refuses without reading on: too large, too slow, or broken off.
-pub async fn read<B>(mut body: B, bounds: Bounds) -> Result<Bytes, Refusal>
+pub async fn read<B>(body: &mut B, bounds: Bounds) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let Bounds { most, idle } = bounds;
     let announced = body.size_hint().lower();
     if announced > most {
+        discard(body).await;
         return Err(Refusal::TooLarge { most });
     }
     let expected = if announced > 0 { announced } else { most };
     let budget = idle + Duration::from_secs(expected / SLOWEST_BYTES_PER_SECOND);
-    tokio::time::timeout(budget, collect(&mut body, announced, bounds)).await.unwrap_or(Err(Refusal::BodyTooSlow))
+    tokio::time::timeout(budget, collect(body, announced, bounds)).await.unwrap_or(Err(Refusal::BodyTooSlow))
+}
+
+/// Reads past what is left of a body that nobody wants, for a moment and without keeping it: a connection that is closed with
+/// unread bytes is reset, and the client may lose the reply that says why.
+pub async fn discard<B>(body: &mut B)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let passed = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _ = tokio::time::timeout(DISCARD, passed).await;
 }
 
 async fn collect<B>(body: &mut B, announced: u64, bounds: Bounds) -> Result<Bytes, Refusal>
@@ -145,18 +158,21 @@ mod tests {
             StreamBody::new(futures_util::stream::iter(frames))
         };
         let most = |most| Bounds { most, idle: Duration::from_secs(10) };
-        assert_eq!(read(pieces(3), most(12)).await.unwrap(), "abcdabcdabcd");
-        assert!(matches!(read(pieces(4), most(12)).await, Err(Refusal::TooLarge { most: 12 })));
-        assert!(matches!(read(Full::new(Bytes::from_static(b"12345")), most(4)).await, Err(Refusal::TooLarge { .. })));
+        assert_eq!(read(&mut pieces(3), most(12)).await.unwrap(), "abcdabcdabcd");
+        assert!(matches!(read(&mut pieces(4), most(12)).await, Err(Refusal::TooLarge { most: 12 })));
+        assert!(matches!(
+            read(&mut Full::new(Bytes::from_static(b"12345")), most(4)).await,
+            Err(Refusal::TooLarge { .. })
+        ));
     }
 
     #[tokio::test]
     async fn a_body_that_trickles_is_cut() {
-        let never = StreamBody::new(futures_util::stream::pending::<
+        let mut never = StreamBody::new(futures_util::stream::pending::<
             Result<http_body::Frame<Bytes>, std::convert::Infallible>,
         >());
         assert!(matches!(
-            read(never, Bounds { most: 100, idle: Duration::from_millis(20) }).await,
+            read(&mut never, Bounds { most: 100, idle: Duration::from_millis(20) }).await,
             Err(Refusal::BodyTooSlow)
         ));
     }

@@ -1,9 +1,14 @@
 //! Where a Messages API request is served: its story from the bearer to the first byte.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use gateway_egress::Egress;
-use http::{HeaderMap, HeaderName, Request, Response, header};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
+use http_body::Body;
 use hyper::body::Incoming;
 
 use super::{
@@ -21,7 +26,7 @@ use crate::{
         Audit, Metrics,
         metrics::{Answered as AnsweredLabel, Endpoint},
     },
-    upstream::{Pools, Upstream},
+    upstream::{Connection, Pools, Upstream},
 };
 
 /// What every thread's desk shares.
@@ -56,7 +61,10 @@ impl Desk {
     ) -> Response<Content> {
         let admitted = match self.admit(request.headers()) {
             Ok(admitted) => admitted,
-            Err(refusal) => return self.turn_away(endpoint, &arrival, &refusal),
+            Err(refusal) => {
+                body::discard(&mut request.into_body()).await;
+                return self.turn_away(endpoint, &arrival, &refusal);
+            }
         };
         let request_id = arrival.request_id.0.clone();
         let Shared { audit, metrics, .. } = &*self.shared;
@@ -94,8 +102,8 @@ impl Desk {
         request: Request<Incoming>,
         report: &mut Report,
     ) -> Result<Answered, Refusal> {
-        let (head, incoming) = request.into_parts();
-        let prompt = Prompt::parse(body::read(incoming, self.shared.bounds).await?)?;
+        let (head, mut incoming) = request.into_parts();
+        let prompt = Prompt::parse(body::read(&mut incoming, self.shared.bounds).await?)?;
         report.stream = prompt.stream;
         let route = self.shared.models.route(&prompt.model);
         let route = route.ok_or_else(|| Refusal::UnknownModel(prompt.model.chars().take(200).collect()))?;
@@ -120,48 +128,40 @@ fn relayed(answered: Answered, link: &Rc<Link>, request_id: String, mut report: 
     report.upstream_request_id =
         head.headers.get("request-id").and_then(|id| id.to_str().ok()).map(|id| id.chars().take(100).collect());
     retain(&mut head.headers);
+    if body.is_end_stream() {
+        report.ending = Ending::Complete;
+        if let Some(connection) = connection.filter(Connection::is_open) {
+            pool.put(connection, Instant::now());
+        }
+        return reply(head.status, head.headers, Content::Whole(None));
+    }
     let source = Source { body, connection, pool, place };
     let relay = Relay::new(source, &head.headers, link.clone(), request_id, report);
-    let mut response = Response::new(Content::Relay(Box::new(relay)));
-    *response.status_mut() = head.status;
-    *response.headers_mut() = head.headers;
+    reply(head.status, head.headers, Content::Relay(Box::new(relay)))
+}
+
+fn reply(status: StatusCode, headers: HeaderMap, content: Content) -> Response<Content> {
+    let mut response = Response::new(content);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
     response
 }
 
 /// Keeps what a client may know of the upstream's reply.
 fn retain(headers: &mut HeaderMap) {
-    let dropped: Vec<HeaderName> = headers.keys().filter(|name| !tells_nothing(name)).cloned().collect();
+    let dropped: Vec<HeaderName> = headers.keys().filter(|name| !may_pass(name)).cloned().collect();
     for name in dropped {
         headers.remove(name);
     }
 }
 
-/// Hop-by-hop headers (RFC 9110 section 7.6.1) and all that names the operator's account or the provider's edge are kept back.
-fn tells_nothing(name: &HeaderName) -> bool {
-    const DROPPED: [&str; 18] = [
-        "alt-svc",
-        "anthropic-organization-id",
-        "connection",
-        "keep-alive",
-        "nel",
-        "proxy-authenticate",
-        "proxy-connection",
-        "report-to",
-        "request-id",
-        "server",
-        "set-cookie",
-        "strict-transport-security",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "via",
-        "x-request-id",
-    ];
-    const PREFIXES: [&str; 8] =
-        ["anthropic-ratelimit-", "cf-", "x-amz", "x-envoy-", "x-goog-", "x-ms-", "x-cloud-", "x-kong-"];
+/// What else a provider or a proxy in between says can name the operator's account, or instruct a proxy in front.
+fn may_pass(name: &HeaderName) -> bool {
+    const PASSED: [&str; 6] =
+        ["cache-control", "content-encoding", "content-length", "content-type", "retry-after", "x-should-retry"];
+    const ACCOUNT: [&str; 3] = ["anthropic-organization-", "anthropic-ratelimit-", "anthropic-workspace-"];
     let name = name.as_str();
-    DROPPED.binary_search(&name).is_err() && !PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    PASSED.contains(&name) || name.starts_with("anthropic-") && !ACCOUNT.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]

@@ -40,6 +40,8 @@ pub enum Refusal {
     Upstreams(AllFailed),
     #[error("the gateway is busy: every upstream has as many requests as it may have")]
     AllFull,
+    #[error("the gateway is busy; try again shortly")]
+    Busy,
     #[error("the gateway failed to build the upstream request")]
     Credential(#[from] CredentialError),
 }
@@ -47,7 +49,7 @@ pub enum Refusal {
 /// What is left when all upstreams failed (`upstreams.md`, "Failover").
 #[derive(Debug, Clone)]
 pub enum AllFailed {
-    Status { status: StatusCode, retry_after: Option<HeaderValue> },
+    Status { status: StatusCode, retry_after: Option<u64> },
     Nothing { configured: usize },
 }
 
@@ -122,6 +124,7 @@ impl Refusal {
             Self::Upstreams(AllFailed::Status { status, .. }) => *status,
             Self::Upstreams(AllFailed::Nothing { .. }) => StatusCode::BAD_GATEWAY,
             Self::AllFull => overloaded(),
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Credential(_) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -140,6 +143,7 @@ impl Refusal {
             Self::AddressDenied => "address_denied",
             Self::Upstreams(_) | Self::Credential(_) => "upstreams_failed",
             Self::AllFull => "upstreams_full",
+            Self::Busy => "busy",
         }
     }
 
@@ -161,13 +165,13 @@ impl Refusal {
             }
             Self::Upstreams(AllFailed::Status { status, retry_after }) => {
                 if let Some(retry_after) = retry_after {
-                    headers.insert(header::RETRY_AFTER, retry_after.clone());
+                    headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
                 }
                 if *status == StatusCode::NOT_IMPLEMENTED {
                     headers.insert("x-should-retry", HeaderValue::from_static("false"));
                 }
             }
-            Self::AllFull => {
+            Self::AllFull | Self::Busy => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // The rest of an oversized, slow or broken body is not waited for.

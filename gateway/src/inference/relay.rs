@@ -26,7 +26,7 @@ use super::{
 };
 use crate::upstream::{Connection, Place, Pool};
 
-const JOINED: usize = 32 * 1024;
+const JOINED: usize = 16 * 1024;
 /// More is not given to a connection before it has written.
 const QUEUED: usize = 2 * JOINED;
 /// A frame larger than this is passed on in pieces.
@@ -54,6 +54,10 @@ pub struct Link {
 impl Link {
     pub fn new(holds_back: bool) -> Self {
         Self { holds_back, full: Cell::default(), queued: Cell::default(), cut: Cell::default() }
+    }
+
+    pub fn is_one_reply_at_a_time(&self) -> bool {
+        self.holds_back
     }
 
     fn takes(&self) -> bool {
@@ -119,6 +123,10 @@ impl Relay {
                     driven = false;
                     if let Ok(data) = frame.into_data() {
                         chunks.push(data);
+                        // A counted body is known to be over with its last byte, and hyper does not ask again after it.
+                        if self.source.body.is_end_stream() {
+                            return Taken::Last(chunks.into_bytes());
+                        }
                         if chunks.len() >= JOINED {
                             return Taken::Some(chunks.into_bytes());
                         }
@@ -174,7 +182,6 @@ impl Relay {
     fn finish(&mut self, cx: &mut Context<'_>, last: Bytes) -> Bytes {
         self.give_back(cx);
         self.ended = true;
-        let last = self.pass(last);
         if let Tap::Stream(tap) = &self.tap
             && !tap.finished
         {
@@ -248,12 +255,24 @@ impl Body for Relay {
                     Taken::Nothing => Bytes::new(),
                     Taken::Some(chunk) => {
                         this.last_byte = Instant::now();
-                        this.pass(chunk)
+                        let whole = this.pass(chunk);
+                        if whole.is_empty() {
+                            continue;
+                        }
+                        whole
                     }
-                    Taken::Last(chunk) => this.finish(cx, chunk),
+                    Taken::Last(chunk) => {
+                        let last = this.pass(chunk);
+                        this.finish(cx, last)
+                    }
                     Taken::Broken(chunk) => {
                         let last = this.pass(chunk);
-                        this.cut(last, Ending::UpstreamCut, "the upstream broke off its reply")
+                        this.source.connection = None;
+                        match &this.tap {
+                            // All that was to be said was said.
+                            Tap::Stream(tap) if tap.finished => this.finish(cx, last),
+                            _ => this.cut(last, Ending::UpstreamCut, "the upstream broke off its reply"),
+                        }
                     }
                 };
                 if !bytes.is_empty() || this.ended {
@@ -286,6 +305,9 @@ impl Body for Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         self.report.usage = self.tap.usage();
+        if !self.ended && self.link.cut.get() {
+            self.report.ending = Ending::Drained;
+        }
     }
 }
 
@@ -360,6 +382,8 @@ impl Held {
                 self.bytes.extend_from_slice(&chunk);
                 match last_boundary(&self.bytes) {
                     Some(end) => self.bytes.split_to(end).freeze(),
+                    // A comment keeps a connection alive, so it must not wait for an event.
+                    None if only_comments(&self.bytes) => self.bytes.split().freeze(),
                     None if self.bytes.len() > LARGEST_HELD => {
                         self.torn = true;
                         self.bytes.split().freeze()
@@ -369,6 +393,10 @@ impl Held {
             }
         }
     }
+}
+
+fn only_comments(lines: &[u8]) -> bool {
+    lines.ends_with(b"\n") && lines.split(|byte| *byte == b'\n').all(|line| line.is_empty() || line.starts_with(b":"))
 }
 
 fn join(first: Bytes, second: &[u8]) -> Bytes {
@@ -411,6 +439,13 @@ mod tests {
         let (passed, held) = through(&["data: a\n\n", "data: b\n", "\ndata: c", "\n\ndata: d\n\nda"]);
         assert_eq!(passed, ["data: a\n\n", "", "data: b\n\n", "data: c\n\ndata: d\n\n"]);
         assert_eq!(held.bytes, "da");
+    }
+
+    #[test]
+    fn a_comment_without_a_blank_line_passes_at_once() {
+        let (passed, held) = through(&[": keep-alive\n", ": again\n", ": ", "half\ndata: a\n", "\n"]);
+        assert_eq!(passed, [": keep-alive\n", ": again\n", "", "", ": half\ndata: a\n\n"]);
+        assert!(held.bytes.is_empty());
     }
 
     #[test]

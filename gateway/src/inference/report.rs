@@ -113,7 +113,13 @@ impl Report {
 
     fn count(&self) {
         self.metrics.in_flight.dec();
-        self.metrics.answered.get_or_create(&Answered { endpoint: self.endpoint, status: self.status }).inc();
+        // A client that left before there was a status was not answered.
+        if self.status > 0 {
+            self.metrics.answered.get_or_create(&Answered { endpoint: self.endpoint, status: self.status }).inc();
+        }
+        if let Some(upstream) = self.upstream.as_ref().filter(|_| self.ending == Ending::UpstreamCut) {
+            self.attempt(upstream, Outcome::Cut);
+        }
         if let Some(reason) = self.reason {
             self.metrics.refuse(reason);
         }

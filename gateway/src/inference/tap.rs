@@ -129,6 +129,7 @@ impl StreamTap {
         }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
+            self.finished |= self.kind == Kind::End;
             self.kind = Kind::Unnamed;
         } else if let Some(name) = line.strip_prefix(b"event:") {
             self.kind = match name.trim_ascii() {
@@ -136,11 +137,15 @@ impl StreamTap {
                 b"message_stop" | b"error" => Kind::End,
                 _ => Kind::Other,
             };
-            self.finished |= self.kind == Kind::End;
         } else if let Some(data) = line.strip_prefix(b"data:")
             && (self.kind == Kind::Usage || self.kind == Kind::Unnamed && names_usage(data))
         {
             self.data(data);
+        } else if let Some(data) = line.strip_prefix(b"data:")
+            && self.kind == Kind::Unnamed
+            && names_end(data)
+        {
+            self.kind = Kind::End;
         }
     }
 
@@ -156,6 +161,11 @@ impl StreamTap {
 fn names_usage(data: &[u8]) -> bool {
     let front = &data[..data.len().min(128)];
     memmem::find(front, b"\"message_start\"").is_some() || memmem::find(front, b"\"message_delta\"").is_some()
+}
+
+fn names_end(data: &[u8]) -> bool {
+    let front = &data[..data.len().min(128)];
+    memmem::find(front, b"\"message_stop\"").is_some() || memmem::find(front, b"\"type\":\"error\"").is_some()
 }
 
 /// Keeps a JSON reply's chunks (shared, not copied) until the end, then reads its `usage`.
@@ -238,7 +248,7 @@ mod tests {
             STREAM.lines().filter(|line| !line.starts_with("event:")).map(|line| format!("{line}\n")).collect();
         let mut tap = StreamTap::default();
         tap.look(bare.as_bytes());
-        assert_eq!(tap.usage, expected());
+        assert_eq!((tap.usage, tap.finished), (expected(), true));
     }
 
     #[test]

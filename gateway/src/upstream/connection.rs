@@ -10,22 +10,27 @@ use std::{
     io,
     pin::{Pin, pin},
     task::{Context, Poll},
+    time::Duration,
 };
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::{BodyExt, Limited};
 use hyper::{
     body::Incoming,
     client::conn::http1::{self, SendRequest},
     rt::{Read, ReadBufCursor, Write},
 };
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::client::TlsStream;
 
 use super::splice::Spliced;
 
 /// Bounds what one reply can hold here while its reader is slow.
-const BUFFER: usize = 64 * 1024;
+const BUFFER: usize = 32 * 1024;
+/// How long a connection may take to be idle after its reply.
+const SETTLE: Duration = Duration::from_secs(5);
 
 pub struct Connection {
     sender: SendRequest<Spliced>,
@@ -48,6 +53,28 @@ pub enum SendError {
     Failed(#[from] hyper::Error),
     #[error("the upstream closed the connection without an answer")]
     Closed,
+}
+
+impl Received {
+    /// Reads a short reply to its end, and the connection if it can be used again. Nothing, where the reply is longer than
+    /// `most` or breaks.
+    pub async fn collect(self, most: usize) -> (Bytes, Option<Connection>) {
+        let mut connection = self.connection;
+        let mut body = pin!(Limited::new(self.response.into_body(), most).collect());
+        let collected = poll_fn(|cx| {
+            if let Poll::Ready(collected) = body.as_mut().poll(cx) {
+                return Poll::Ready(collected.ok());
+            }
+            if connection.as_mut().is_some_and(|connection| connection.drive(cx).is_ready()) {
+                connection = None;
+            }
+            body.as_mut().poll(cx).map(Result::ok)
+        });
+        match collected.await {
+            Some(body) => (body.to_bytes(), connection.filter(Connection::is_open)),
+            None => (Bytes::new(), None),
+        }
+    }
 }
 
 impl SendError {
@@ -109,11 +136,12 @@ impl Connection {
 
     /// Waits until the last reply is read to its end, so that the connection can be used again.
     pub async fn idle(mut self) -> Option<Self> {
+        // An upstream that answers early may never read the rest of the request.
         let idle = poll_fn(|cx| match self.driver.as_mut().poll(cx) {
             Poll::Ready(_) => Poll::Ready(false),
             Poll::Pending => self.sender.poll_ready(cx).map(|ready| ready.is_ok()),
         });
-        idle.await.then_some(self)
+        timeout(SETTLE, idle).await.unwrap_or(false).then_some(self)
     }
 }
 

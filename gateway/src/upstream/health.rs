@@ -33,7 +33,7 @@ pub enum Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Well,
-    /// Try it, once: the next one to ask hears `Closed` until this try has ended.
+    /// Try it, once: when somebody has claimed it, the next one hears `Closed` until that try has ended.
     Probe,
     Closed,
 }
@@ -47,6 +47,20 @@ struct Trouble {
     probing_until: Option<Instant>,
 }
 
+impl Trouble {
+    fn is_shut(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now < until)
+    }
+
+    fn verdict(&self, now: Instant) -> Verdict {
+        match self.until {
+            None => Verdict::Well,
+            Some(_) if self.is_shut(now) || self.probing_until.is_some_and(|end| now < end) => Verdict::Closed,
+            Some(_) => Verdict::Probe,
+        }
+    }
+}
+
 /// One upstream's health, model by model. Asking costs one atomic load while nothing is wrong.
 #[derive(Debug, Default)]
 pub struct Health {
@@ -55,27 +69,38 @@ pub struct Health {
 }
 
 impl Health {
+    /// Asking changes nothing; who goes on to try a `Probe` claims it first.
     pub fn verdict(&self, model: &str, now: Instant) -> Verdict {
         if self.troubled.load(Ordering::Acquire) == 0 {
             return Verdict::Well;
         }
-        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(trouble) = models.get_mut(model) else { return Verdict::Well };
-        let Some(until) = trouble.until else { return Verdict::Well };
-        if now < until || trouble.probing_until.is_some_and(|end| now < end) {
-            return Verdict::Closed;
-        }
-        trouble.probing_until = Some(now + LONGEST);
-        Verdict::Probe
+        let models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        models.get(model).map_or(Verdict::Well, |trouble| trouble.verdict(now))
     }
 
-    pub fn answered(&self, model: &str) {
+    /// The place of the one probe. False: somebody else is probing.
+    pub fn claim(&self, model: &str, now: Instant) -> bool {
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        match models.get_mut(model) {
+            Some(trouble) if trouble.verdict(now) == Verdict::Probe => {
+                trouble.probing_until = Some(now + LONGEST);
+                true
+            }
+            Some(trouble) => trouble.verdict(now) == Verdict::Well,
+            None => true,
+        }
+    }
+
+    /// An answer to what was asked before it opened says nothing new.
+    pub fn answered(&self, model: &str, now: Instant) {
         if self.troubled.load(Ordering::Acquire) == 0 {
             return;
         }
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        models.remove(model);
-        self.troubled.store(models.len(), Ordering::Release);
+        if models.get(model).is_some_and(|trouble| !trouble.is_shut(now)) {
+            models.remove(model);
+            self.troubled.store(models.len(), Ordering::Release);
+        }
     }
 
     /// `jitter` is between 0 and 1.
@@ -84,13 +109,18 @@ impl Health {
         let fresh = Trouble { failures: 0, openings: 0, until: None, probing_until: None };
         let trouble = models.entry(model.into()).or_insert(fresh);
         trouble.failures += 1;
-        let was_open = trouble.until.is_some();
-        trouble.probing_until = None;
         match failure {
-            Failure::Throttled(wait) => trouble.until = Some(now + wait.min(LONGEST_COOLDOWN)),
-            Failure::Other if was_open || trouble.failures >= FAILURES_TO_OPEN => {
+            Failure::Throttled(wait) => {
+                let until = now + wait.min(LONGEST_COOLDOWN);
+                trouble.until = Some(trouble.until.map_or(until, |before| before.max(until)));
+                trouble.probing_until = None;
+            }
+            // Asked before it opened: the pause is not made longer by it.
+            Failure::Other if trouble.is_shut(now) => {}
+            Failure::Other if trouble.until.is_some() || trouble.failures >= FAILURES_TO_OPEN => {
                 trouble.until = Some(now + pause(trouble.openings, jitter));
                 trouble.openings += 1;
+                trouble.probing_until = None;
             }
             Failure::Other => {}
         }
@@ -122,7 +152,7 @@ mod tests {
             health.failed(MODEL, Failure::Other, now, 1.0);
             assert_eq!(health.verdict(MODEL, now), Verdict::Well);
         }
-        health.answered(MODEL);
+        health.answered(MODEL, now);
         health.failed(MODEL, Failure::Other, now, 1.0);
         assert_eq!(health.verdict(MODEL, now), Verdict::Well, "an answer starts the count anew");
     }
@@ -135,8 +165,10 @@ mod tests {
         assert_eq!(health.verdict("another", now), Verdict::Well);
         let later = now + SHORTEST;
         assert_eq!(health.verdict(MODEL, later), Verdict::Probe);
-        assert_eq!(health.verdict(MODEL, later), Verdict::Closed, "one probe at a time");
-        health.answered(MODEL);
+        assert_eq!(health.verdict(MODEL, later), Verdict::Probe, "asking is not trying");
+        assert!(health.claim(MODEL, later) && !health.claim(MODEL, later), "one probe at a time");
+        assert_eq!(health.verdict(MODEL, later), Verdict::Closed);
+        health.answered(MODEL, later);
         assert_eq!(health.verdict(MODEL, later), Verdict::Well);
     }
 
@@ -150,7 +182,7 @@ mod tests {
                 Verdict::Closed
             );
             now += Duration::from_secs(seconds);
-            assert_eq!(health.verdict(MODEL, now), Verdict::Probe);
+            assert!(health.claim(MODEL, now));
             health.failed(MODEL, Failure::Other, now, 1.0);
         }
     }
@@ -167,7 +199,26 @@ mod tests {
     fn a_probe_that_never_reports_does_not_close_it_for_ever() {
         let (health, now) = (Health::default(), Instant::now());
         broken(&health, now);
-        assert_eq!(health.verdict(MODEL, now + SHORTEST), Verdict::Probe);
+        assert!(health.claim(MODEL, now + SHORTEST));
         assert_eq!(health.verdict(MODEL, now + SHORTEST + LONGEST), Verdict::Probe);
+    }
+
+    #[test]
+    fn what_was_asked_before_it_opened_changes_nothing() {
+        let (health, now) = (Health::default(), Instant::now());
+        broken(&health, now);
+        for _ in 0..95 {
+            health.failed(MODEL, Failure::Other, now, 1.0);
+        }
+        assert_eq!(health.verdict(MODEL, now + SHORTEST), Verdict::Probe, "not a minute for a hundred at once");
+        health.answered(MODEL, now);
+        assert_eq!(health.verdict(MODEL, now), Verdict::Closed, "a late answer does not lift a cooldown");
+        health.failed(MODEL, Failure::Throttled(Duration::from_secs(60)), now, 1.0);
+        health.failed(MODEL, Failure::Throttled(Duration::from_secs(1)), now, 1.0);
+        assert_eq!(
+            health.verdict(MODEL, now + Duration::from_secs(59)),
+            Verdict::Closed,
+            "the longest cooldown stands"
+        );
     }
 }
