@@ -9,10 +9,10 @@ use super::{
 
 /// The proof that the rules passed is the person.
 pub(super) fn admit(config: &Oidc, sub: Subject, facts: Facts) -> Result<AdmittedPerson, &'static str> {
-    let Facts { email, email_refuted, name, groups } = facts;
-    if email_refuted {
+    if facts.email_refuted() {
         return Err("the provider says that the e-mail address is not verified");
     }
+    let Facts { email, name, groups, email_verified: _ } = facts;
     if !config.allowed_email_domains.is_empty() && !domain_allowed(&config.allowed_email_domains, email.as_deref()) {
         return Err("the e-mail domain is not among the allowed ones");
     }
@@ -50,7 +50,7 @@ mod tests {
     fn without_rules_everybody_whose_email_is_not_refuted_comes_in() {
         let config = test_config();
         assert!(admitted(&config, Facts::default()));
-        assert!(!admitted(&config, Facts { email_refuted: true, ..facts("alice@example.com", &[]) }));
+        assert!(!admitted(&config, Facts { email_verified: Some(false), ..facts("alice@example.com", &[]) }));
     }
 
     #[test]

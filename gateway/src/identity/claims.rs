@@ -8,8 +8,8 @@ pub(super) type Claims = Map<String, Value>;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Facts {
     pub(super) email: Option<String>,
-    /// `email_verified` is false, in words or as a boolean.
-    pub(super) email_refuted: bool,
+    /// `email_verified`, in words or as a boolean; `None` where nothing was said.
+    pub(super) email_verified: Option<bool>,
     pub(super) name: Option<String>,
     pub(super) groups: Option<Vec<String>>,
 }
@@ -18,7 +18,7 @@ impl Facts {
     pub(super) fn read(claims: &Claims, config: &Oidc) -> Self {
         Self {
             email: config.email_claim.0.iter().find_map(|key| text(lookup(claims, key))),
-            email_refuted: claims.get("email_verified").is_some_and(is_false),
+            email_verified: claims.get("email_verified").and_then(truth),
             name: text(claims.get("name")),
             groups: lookup(claims, &config.groups_claim).and_then(list),
         }
@@ -28,12 +28,22 @@ impl Facts {
         self.email.is_none() || self.groups.is_none()
     }
 
-    /// A second source fills gaps and overrules nothing. Its word on an address counts where the address is its own.
+    pub(super) fn email_refuted(&self) -> bool {
+        self.email_verified == Some(false)
+    }
+
+    /// A second source fills gaps and overrules nothing. Its word on an address counts where it speaks of that address and
+    /// the first has said nothing about it.
     pub(super) fn filled_by(self, second: Self) -> Self {
-        let email_refuted = self.email_refuted || (self.email.is_none() && second.email_refuted);
+        let email_verified = match (&self.email, &second.email) {
+            (None, _) if self.email_refuted() => Some(false),
+            (None, _) => second.email_verified,
+            (Some(first), Some(other)) if !first.eq_ignore_ascii_case(other) => self.email_verified,
+            (Some(_), _) => self.email_verified.or(second.email_verified),
+        };
         Self {
             email: self.email.or(second.email),
-            email_refuted,
+            email_verified,
             name: self.name.or(second.name),
             groups: self.groups.or(second.groups),
         }
@@ -66,11 +76,12 @@ fn list(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-fn is_false(value: &Value) -> bool {
+fn truth(value: &Value) -> Option<bool> {
     match value {
-        Value::Bool(value) => !value,
-        Value::String(text) => text.trim().eq_ignore_ascii_case("false"),
-        _ => false,
+        Value::Bool(value) => Some(*value),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Some(true),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
     }
 }
 
@@ -128,14 +139,14 @@ mod tests {
 
     #[test]
     fn an_email_is_refuted_by_false_in_any_spelling_and_by_nothing_else() {
-        let refuted = |value| Facts::read(&claims(json!({"email_verified": value})), &test_config()).email_refuted;
+        let refuted = |value| Facts::read(&claims(json!({"email_verified": value})), &test_config()).email_refuted();
         for value in [json!(false), json!("false"), json!("False"), json!(" FALSE ")] {
             assert!(refuted(value));
         }
         for value in [json!(true), json!("true"), json!(null), json!(0)] {
             assert!(!refuted(value));
         }
-        assert!(!Facts::read(&Claims::new(), &test_config()).email_refuted);
+        assert!(!Facts::read(&Claims::new(), &test_config()).email_refuted());
     }
 
     #[test]
@@ -143,14 +154,30 @@ mod tests {
         let first = Facts { email: Some("a@b.c".to_owned()), ..Facts::default() };
         let second = Facts {
             email: Some("other@b.c".to_owned()),
-            email_refuted: true,
+            email_verified: Some(false),
             name: Some("Alice".to_owned()),
             groups: strings(&["eng"]),
         };
         let both = first.filled_by(second.clone());
         assert_eq!(both.email.as_deref(), Some("a@b.c"));
-        assert!(!both.email_refuted, "the refuted address is not the one that is used");
+        assert!(!both.email_refuted(), "the refuted address is not the one that is used");
         assert_eq!((both.name.as_deref(), both.groups), (Some("Alice"), strings(&["eng"])));
-        assert!(Facts::default().filled_by(second).email_refuted);
+        assert!(Facts::default().filled_by(second).email_refuted());
+    }
+
+    #[test]
+    fn a_second_source_refutes_an_address_that_the_first_only_named() {
+        let facts = |email: Option<&str>, email_verified| Facts {
+            email: email.map(str::to_owned),
+            email_verified,
+            ..Facts::default()
+        };
+        let named = facts(Some("a@b.c"), None);
+        assert!(named.clone().filled_by(facts(Some("A@b.c"), Some(false))).email_refuted());
+        assert!(named.clone().filled_by(facts(None, Some(false))).email_refuted());
+        assert!(!named.clone().filled_by(facts(Some("other@b.c"), Some(false))).email_refuted());
+        assert!(!named.filled_by(facts(Some("a@b.c"), Some(true))).email_refuted());
+        assert!(!facts(Some("a@b.c"), Some(true)).filled_by(facts(Some("a@b.c"), Some(false))).email_refuted());
+        assert!(facts(Some("a@b.c"), Some(false)).filled_by(facts(Some("a@b.c"), Some(true))).email_refuted());
     }
 }

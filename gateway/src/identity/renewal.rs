@@ -78,7 +78,7 @@ impl RelyingParty {
 fn remembered(known: &Person) -> Facts {
     Facts {
         email: known.email.clone(),
-        email_refuted: false,
+        email_verified: None,
         name: known.name.clone(),
         groups: Some(known.groups.clone()),
     }

@@ -121,7 +121,7 @@ impl RelyingParty {
         let Some(directory) = &self.directory else { return Ok(facts) };
         let groups = match facts.email.as_deref() {
             // Nobody's groups are looked up by an address that is not proven to be theirs; admission refuses it.
-            Some(email) if !facts.email_refuted => directory.groups_of(email).await?,
+            Some(email) if !facts.email_refuted() => directory.groups_of(email).await?,
             _ => Vec::new(),
         };
         Ok(Facts { groups: Some(groups), ..facts })

@@ -3,7 +3,11 @@
 //! Invariant: only the browser that entered the code continues, only that browser's return is redeemed, once, and only one
 //! poll gets the tokens. What must survive between two requests is in the store, hashed or sealed; any pod serves any step.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use aws_lc_rs::rand::SecureRandom;
 use gateway_config::{PublicUrl, RateLimit, RateLimits};
@@ -12,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
+    full::FullWindows,
     grant::{self, PollAnswer},
     guessing,
     network::network,
@@ -43,6 +48,7 @@ pub(super) struct DeviceGrants {
     pub(super) relying_party: Arc<RelyingParty>,
     pub(super) public_url: PublicUrl,
     pub(super) rate_limits: RateLimits,
+    pub(super) full_windows: FullWindows,
     pub(super) lifetimes: Lifetimes,
     pub(super) random: Arc<dyn SecureRandom + Send + Sync>,
 }
@@ -162,8 +168,8 @@ impl DeviceGrants {
         self.count("device_verify", &network, self.rate_limits.device_verify).await?;
         let code = user_code::parse(unverified_code).ok_or(GrantError::NoSuchCode { elsewhere: false })?;
         let live = self.store.live_codes().await?;
-        let day = self.store.count_in_window("guesses", "", live, guessing::DAY).await?;
-        let elsewhere = !guessing::open_to_anyone(day.count);
+        let hour = self.store.count_in_window("guesses", "", live, guessing::HOUR).await?;
+        let elsewhere = !guessing::open_to_anyone(hour.count);
         let entry = Entry {
             user_code_hashes: &self.keys.code_hashes(code.letters()),
             only_from: elsewhere.then_some(&network),
@@ -172,12 +178,12 @@ impl DeviceGrants {
         match act(&entry).await? {
             Some(found) => {
                 // Not a guess. Where it cannot be given back, the bound is met a little sooner.
-                let _ = self.store.count_in_window("guesses", "", -live, guessing::DAY).await;
+                let _ = self.store.count_in_window("guesses", "", -live, guessing::HOUR).await;
                 Ok((code, found))
             }
             None => {
                 if elsewhere {
-                    tracing::warn!(%network, "somebody is guessing user codes: today a code counts only from the network of its device");
+                    tracing::warn!(%network, "somebody is guessing user codes: for the rest of the hour a code counts only from the network of its device");
                 }
                 Err(GrantError::NoSuchCode { elsewhere })
             }
@@ -185,7 +191,8 @@ impl DeviceGrants {
     }
 
     /// Where the browser goes from the page that showed the request.
-    pub(super) async fn depart(&self, binding: &SecretString) -> Result<Url, GrantError> {
+    pub(super) async fn depart(&self, binding: &SecretString, unverified_code: &str) -> Result<Url, GrantError> {
+        let code = user_code::parse(unverified_code).ok_or(GrantError::NothingToContinue)?;
         let Departure { to, pending: PendingSignIn { state, nonce, pkce_verifier } } = self.relying_party.depart();
         let kept = KeptDeparture {
             state: state.expose_secret().to_owned(),
@@ -196,7 +203,8 @@ impl DeviceGrants {
         let state_hash = token_hash(state.expose_secret());
         let sealed = self.keys.seal(&*self.random, Purpose::SignIn, &self.context(&state_hash), &kept)?;
         let binding_hash = token_hash(binding.expose_secret());
-        match self.store.depart(&binding_hash, &state_hash, &sealed).await? {
+        let code_hashes = self.keys.code_hashes(code.letters());
+        match self.store.depart(&binding_hash, &code_hashes, &state_hash, &sealed).await? {
             true => Ok(to),
             false => Err(GrantError::NothingToContinue),
         }
@@ -259,12 +267,16 @@ impl DeviceGrants {
         [self.public_url.as_str().as_bytes(), b"\0", hash].concat()
     }
 
-    async fn count(&self, scope: &str, network: &str, limit: RateLimit) -> Result<(), GrantError> {
-        let window = self.store.count_in_window(scope, network, 1, limit.window).await?;
-        match window.count <= i64::from(limit.max) {
-            true => Ok(()),
-            false => Err(GrantError::TooMany { retry_after: window.remaining }),
+    async fn count(&self, scope: &'static str, network: &str, limit: RateLimit) -> Result<(), GrantError> {
+        if let Some(retry_after) = self.full_windows.remaining(scope, network, Instant::now()) {
+            return Err(GrantError::TooMany { retry_after });
         }
+        let window = self.store.count_in_window(scope, network, 1, limit.window).await?;
+        if window.count <= i64::from(limit.max) {
+            return Ok(());
+        }
+        self.full_windows.add(scope, network.to_owned(), Instant::now(), window.remaining);
+        Err(GrantError::TooMany { retry_after: window.remaining })
     }
 }
 

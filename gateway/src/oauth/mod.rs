@@ -10,6 +10,7 @@ mod device;
 mod discovery;
 mod error;
 mod form;
+mod full;
 pub mod grant;
 mod grants;
 mod guessing;

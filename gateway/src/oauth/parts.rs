@@ -6,7 +6,7 @@ use aws_lc_rs::rand::SecureRandom;
 use axum::extract::FromRef;
 use gateway_config::{PublicUrl, RateLimits};
 
-use super::{grants::DeviceGrants, pages::Pages};
+use super::{full::FullWindows, grants::DeviceGrants, pages::Pages};
 use crate::{
     clock::Clock,
     identity::RelyingParty,
@@ -73,6 +73,7 @@ impl OauthState {
             relying_party,
             public_url: public_url.clone(),
             rate_limits,
+            full_windows: FullWindows::default(),
             lifetimes,
             random,
         };

@@ -52,7 +52,7 @@ pub(super) async fn enter(
     }
     let form = Form::read(&body);
     match (form.one("confirm"), form.one("user_code")) {
-        (Ok(Some(_)), Ok(_)) => depart(&grants, &pages, &visitor, &headers).await,
+        (Ok(Some(_)), Ok(code)) => depart(&grants, &pages, &visitor, &headers, code.unwrap_or_default()).await,
         (Ok(None), Ok(code)) => check(&grants, &pages, &visitor, code.unwrap_or_default()).await,
         _ => pages.notice(Notice::bad_request(), &visitor.request_id),
     }
@@ -73,9 +73,16 @@ async fn check(grants: &DeviceGrants, pages: &Pages, visitor: &Visitor, unverifi
     }
 }
 
-async fn depart(grants: &DeviceGrants, pages: &Pages, visitor: &Visitor, headers: &HeaderMap) -> Response {
+/// The word counts for the code that its page showed, also where this browser has opened another page since.
+async fn depart(
+    grants: &DeviceGrants,
+    pages: &Pages,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    unverified_code: &str,
+) -> Response {
     let departed = match pages.cookie.read(headers) {
-        Some(binding) => grants.depart(&binding).await,
+        Some(binding) => grants.depart(&binding, unverified_code).await,
         None => Err(GrantError::NothingToContinue),
     };
     match departed {
@@ -142,8 +149,8 @@ impl Visitor {
 const WRONG: &str = "This code does not work. It is mistyped, has run out, or was used already. Compare it with the one on \
                      your device, or start a new sign-in there.";
 const WRONG_OR_ELSEWHERE: &str = "This code does not work here. It is mistyped, has run out, or was used already. Because of \
-                                  too many wrong codes, a code counts today only from the network of its own device: open this \
-                                  page there.";
+                                  too many wrong codes, a code counts for up to an hour only from the network of its own \
+                                  device: open this page there.";
 
 pub(super) fn outcome(error: &GrantError) -> &'static str {
     match error {

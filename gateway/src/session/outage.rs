@@ -30,7 +30,7 @@ impl Outage {
         let row = rows.entry(presented.content.session).or_insert_with(|| Row::of(presented));
         let current =
             row.standing.token_hash == Some(presented.hash) || row.standing.generation < presented.content.generation;
-        let free = row.claimed_until.is_none_or(|until| until <= now);
+        let free = !row.is_claimed(now);
         if current && free {
             row.claimed_until = Some(now + held_for);
         }
@@ -39,6 +39,15 @@ impl Outage {
             claimed_by_us: current && free,
             ..row.standing.clone()
         }
+    }
+
+    /// Where the session stands while a claim of the outage is out, the store back or not: the store knows nothing of that
+    /// claim and would give another.
+    pub(super) fn held(&self, session: &SessionId) -> Option<Standing> {
+        let now = Instant::now();
+        let rows = self.rows();
+        let row = rows.get(session).filter(|row| row.is_claimed(now))?;
+        Some(Standing { claimed_by_us: false, ..row.standing.clone() })
     }
 
     pub(super) fn advance(&self, advance: &Advance) {
@@ -62,9 +71,10 @@ impl Outage {
         }
     }
 
-    /// The store knows what this pod knew.
+    /// The store knows what this pod knew, but for the claims that are still out.
     pub(super) fn over(&self) {
-        self.rows().clear();
+        let now = Instant::now();
+        self.rows().retain(|_, row| row.is_claimed(now));
     }
 
     fn rows(&self) -> MutexGuard<'_, HashMap<SessionId, Row>> {
@@ -83,5 +93,48 @@ impl Row {
             claimed_by_us: false,
         };
         Self { standing, advanced_at: None, claimed_until: None }
+    }
+
+    fn is_claimed(&self, now: Instant) -> bool {
+        self.claimed_until.is_some_and(|until| until > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::{
+        identity::{Person, Subject},
+        session::refresh_token::Content,
+    };
+
+    const HELD_FOR: Duration = Duration::from_secs(600);
+    const GRACE: Duration = Duration::from_secs(60);
+
+    fn presented() -> Presented {
+        let content = Content {
+            session: SessionId::from_bytes([1; 16]),
+            started_at: DateTime::UNIX_EPOCH,
+            generation: 1,
+            person: Person { sub: Subject("u-1".into()), email: None, name: None, groups: vec![] },
+            upstream: "x".into(),
+        };
+        Presented { content, hash: [1; 32] }
+    }
+
+    #[test]
+    fn a_claim_outlives_the_outage_until_it_is_given_back() {
+        let (outage, presented) = (Outage::default(), presented());
+        let session = presented.content.session;
+        assert!(outage.held(&session).is_none());
+        assert!(outage.claim(&presented, HELD_FOR, GRACE).claimed_by_us);
+        outage.over();
+        assert!(outage.held(&session).is_some_and(|standing| !standing.claimed_by_us));
+        outage.release(&session);
+        assert!(outage.held(&session).is_none());
+        outage.over();
+        assert!(outage.rows().is_empty());
     }
 }

@@ -108,6 +108,9 @@ impl Sessions {
     }
 
     async fn claim(&self, presented: &Presented) -> Result<(Held, Option<Standing>), RefreshError> {
+        if let Some(standing) = self.outage.held(&presented.content.session) {
+            return Ok((Held::Here, Some(standing)));
+        }
         let claim: Claim =
             chance::bytes(&*self.random).map_err(|error| RefreshError::Unavailable(error.to_string()))?;
         let content = &presented.content;
@@ -122,11 +125,14 @@ impl Sessions {
         };
         match claimed {
             Ok(standing) => Ok((Held::ByTheStore(claim), standing)),
-            Err(error) if error.is_unavailable() => {
+            // One call that failed is no outage: another pod may well hold the claim that this one could not see.
+            Err(error) if error.is_unavailable() && !self.store.health().is_reachable() => {
                 Ok((Held::Here, Some(self.outage.claim(presented, times.0, times.1))))
             }
             Err(error) => {
-                tracing::error!(%error, "a refresh could not be claimed");
+                if !error.is_unavailable() {
+                    tracing::error!(%error, "a refresh could not be claimed");
+                }
                 Err(error.into())
             }
         }
@@ -181,8 +187,9 @@ impl Sessions {
                 return Err(RefreshError::Unavailable("the claim ran out".to_owned()));
             }
             Err(error) if error.is_unavailable() => {
+                // In this order: whoever sees the claim gone finds the step in the journal.
+                self.journal.write(Entry::Advanced { advance: advance.clone(), at: self.clock.now() });
                 self.outage.advance(&advance);
-                self.journal.write(Entry::Advanced { advance, at: self.clock.now() });
             }
             Err(error) => return Err(error.into()),
         }

@@ -51,6 +51,11 @@ impl Revocations {
             || known.subjects.get(subject).is_some_and(|cut_off| started_at <= *cut_off)
     }
 
+    /// Whether this very session was ended.
+    pub fn has_ended(&self, session: &SessionId) -> bool {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).sessions.contains_key(session)
+    }
+
     /// Up to where this pod has read the table.
     pub fn sequence(&self) -> i64 {
         self.known.read().unwrap_or_else(PoisonError::into_inner).sequence

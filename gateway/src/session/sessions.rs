@@ -175,8 +175,15 @@ impl Sessions {
         Some((presented.content.session, presented.content.person))
     }
 
-    /// In force on this pod when it returns, on the others a moment later.
+    /// In force on this pod when it returns, on the others a moment later. A session that has ended ends at no cost.
     pub async fn end(&self, session: &SessionId) -> Result<(), StoreError> {
+        match self.revocations.has_ended(session) {
+            true => Ok(()),
+            false => self.write_end(session).await,
+        }
+    }
+
+    async fn write_end(&self, session: &SessionId) -> Result<(), StoreError> {
         if let Some(revocation) = self.store.end_session(session).await? {
             self.revocations.add(revocation);
         }
@@ -216,7 +223,8 @@ impl Sessions {
 
     async fn tell(&self, entry: &Entry) -> Result<(), StoreError> {
         match entry {
-            Entry::Ended { session } => self.end(session).await,
+            // This pod knows it already, the store does not.
+            Entry::Ended { session } => self.write_end(session).await,
             Entry::Advanced { advance, at } => self.tell_advance(advance, *at).await,
         }
     }
@@ -227,7 +235,7 @@ impl Sessions {
                 CatchUp::Known => break,
                 CatchUp::Conflict => {
                     tracing::warn!(session = %advance.session, "two tokens of one generation: the session ends");
-                    return self.end(&advance.session).await;
+                    return self.write_end(&advance.session).await;
                 }
                 CatchUp::Apply => {
                     if self.store.catch_up_session(advance, made_at, standing.generation).await? {

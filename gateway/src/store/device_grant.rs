@@ -173,17 +173,27 @@ impl Store {
         .await
     }
 
-    /// The browser that entered the code leaves for the identity provider. False where that browser has nothing to continue.
-    pub async fn depart(&self, binding_hash: &Hash, state_hash: &Hash, departure: &[u8]) -> Result<bool, StoreError> {
+    /// The browser that entered the code leaves for the identity provider. False where that browser has nothing to continue
+    /// with this code.
+    pub async fn depart(
+        &self,
+        binding_hash: &Hash,
+        user_code_hashes: &[CodeHash],
+        state_hash: &Hash,
+        departure: &[u8],
+    ) -> Result<bool, StoreError> {
+        let hashes: Vec<Vec<u8>> = user_code_hashes.iter().map(|hash| hash.to_vec()).collect();
         self.call(async |connection| {
             let departed = sqlx::query!(
                 r#"
                 UPDATE device_grant SET state = 'departed', state_hash = $2, departure = $3
-                WHERE binding_hash = $1 AND state IN ('pending', 'departed') AND expires_at > now()
+                WHERE binding_hash = $1 AND user_code_hash = ANY($4) AND state IN ('pending', 'departed')
+                    AND expires_at > now()
                 "#,
                 &binding_hash[..],
                 &state_hash[..],
                 departure,
+                &hashes,
             );
             Ok(departed.execute(connection).await?.rows_affected() == 1)
         })

@@ -33,6 +33,8 @@ pub const CALL: Duration = Duration::from_secs(2);
 /// The gateway's own schema in Postgres.
 pub struct Store {
     pool: PgPool,
+    /// For the tick alone, so that no crowd of callers makes the store look away or keeps a revocation from this pod.
+    pulse: Option<PgPool>,
     /// For the bell alone, so that a waiting LISTEN takes no connection from the callers.
     ears: Option<PgPool>,
     channel: String,
@@ -51,10 +53,13 @@ impl Store {
     }
 
     pub async fn close(&self) {
-        self.pool.close().await;
-        if let Some(ears) = &self.ears {
-            ears.close().await;
+        for pool in self.pools() {
+            pool.close().await;
         }
+    }
+
+    fn pools(&self) -> impl Iterator<Item = &PgPool> {
+        [Some(&self.pool), self.pulse.as_ref(), self.ears.as_ref()].into_iter().flatten()
     }
 
     /// One statement. Fails at once while the store is known to be away: callers have better things to do than to wait.
@@ -63,19 +68,27 @@ impl Store {
         statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
         match self.health.is_reachable() {
-            true => self.call_anyway(statement).await,
+            true => self.call_through(&self.pool, statement).await,
             false => Err(StoreError::Unavailable("the store was away a moment ago".to_owned())),
         }
     }
 
-    /// As [`call`](Self::call), for the one caller that finds out whether the store is back.
-    async fn call_anyway<T>(
+    /// As [`call`](Self::call), for the tick: it finds out whether the store is back.
+    async fn call_of_tick<T>(
         &self,
+        statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        self.call_through(self.pulse.as_ref().unwrap_or(&self.pool), statement).await
+    }
+
+    async fn call_through<T>(
+        &self,
+        pool: &PgPool,
         statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let until = tokio::time::Instant::now() + CALL;
-        let mut connection = match tokio::time::timeout_at(until, self.pool.acquire()).await {
+        let mut connection = match tokio::time::timeout_at(until, pool.acquire()).await {
             Ok(connection) => connection?,
             Err(_) => return Err(StoreError::Unavailable("no connection was free in time".to_owned())),
         };

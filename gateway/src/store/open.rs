@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use gateway_config::Store as Config;
 use secrecy::ExposeSecret;
 use sqlx::{
-    ConnectOptions, Connection, PgConnection, PgPool,
+    ConnectOptions, Connection, PgConnection,
     pool::PoolConnectionMetadata,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -30,11 +30,15 @@ impl Store {
             tokio::time::sleep(BETWEEN_TRIES).await;
         }
         let served = served(options, config);
-        // One connection of the budget listens; with a budget of one, the tick alone carries the news.
-        let ears = (config.max_connections > 1).then(|| pool(1).connect_lazy_with(served.clone()));
-        let callers = config.max_connections.saturating_sub(u32::from(ears.is_some())).max(1);
+        // One connection of the budget is the tick's, the next one listens. With two, the tick alone carries the news; with
+        // one, it waits in line with everybody.
+        let own = |budget: u32| (config.max_connections >= budget).then(|| pool(1).connect_lazy_with(served.clone()));
+        let (pulse, ears) = (own(2), own(3));
+        let taken = u32::from(pulse.is_some()) + u32::from(ears.is_some());
+        let callers = config.max_connections.saturating_sub(taken).max(1);
         Ok(Arc::new(Self {
-            pool: pool(callers).connect_lazy_with(served),
+            pool: pool(callers).connect_lazy_with(served.clone()),
+            pulse,
             ears,
             channel: channel(&config.schema),
             health: StoreHealth::default(),
@@ -45,8 +49,7 @@ impl Store {
     /// A changed password, for the connections from now on; those that are open stay.
     pub fn reload(&self, config: &Config) -> Result<(), OpenError> {
         let options = served(connect_options(config)?, config);
-        let pools: [Option<&PgPool>; 2] = [Some(&self.pool), self.ears.as_ref()];
-        for pool in pools.into_iter().flatten() {
+        for pool in self.pools() {
             pool.set_connect_options(options.clone());
         }
         Ok(())

@@ -15,7 +15,7 @@ impl Store {
     /// Says that this pod lives; returns the newest revocation's number. This call decides whether the store is away.
     pub async fn beat(&self, pod: &Pod, session_keys: &[String]) -> Result<i64, StoreError> {
         let beaten = self
-            .call_anyway(async |connection| {
+            .call_of_tick(async |connection| {
                 sqlx::query_scalar!(
                     r#"
                     INSERT INTO pod (incarnation, name, version, session_keys)

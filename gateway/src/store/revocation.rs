@@ -26,7 +26,9 @@ impl Store {
                     WITH gone AS (
                         DELETE FROM session WHERE id = $1
                     ), head AS (
-                        UPDATE revocation_head SET sequence = sequence + 1 RETURNING sequence
+                        UPDATE revocation_head SET sequence = sequence + 1
+                        WHERE NOT EXISTS (SELECT FROM revocation WHERE session = $1)
+                        RETURNING sequence
                     ), written AS (
                         INSERT INTO revocation (sequence, session) SELECT sequence, $1 FROM head
                         ON CONFLICT (session) DO NOTHING
@@ -102,7 +104,7 @@ impl Store {
     /// All after `sequence`, oldest first, a page of them; a short page is the last.
     pub async fn revocations_after(&self, sequence: i64) -> Result<Page, StoreError> {
         let rows = self
-            .call(async |connection| {
+            .call_of_tick(async |connection| {
                 sqlx::query_as!(
                     Row,
                     "SELECT sequence, session, subject, cut_off FROM revocation

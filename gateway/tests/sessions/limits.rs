@@ -54,6 +54,26 @@ async fn a_window_that_is_over_counts_anew() {
     pod.start().await;
 }
 
+#[tokio::test]
+async fn a_network_over_its_limit_costs_the_store_nothing_more() {
+    let stage = Stage::usual().await.scripted(|script| {
+        script.rate_limits.device_authorization = limit(1);
+        script.rate_limits.device_verify = limit(1);
+    });
+    let pod = stage.deaf_pod().await;
+    let (_, user_code) = pod.start().await;
+    pod.post("/oauth/device_authorization", &[]).await.refused(429, "slow_down");
+    Browser::new().enter(&pod, &user_code).await;
+    assert_eq!(Browser::new().enter(&pod, &user_code).await.status.as_u16(), 429);
+    let before = pod.store.calls();
+    let again = pod.post("/oauth/device_authorization", &[]).await;
+    again.refused(429, "slow_down");
+    let seconds: u32 = again.header("retry-after").unwrap().parse().unwrap();
+    assert!((500..=600).contains(&seconds), "{seconds}");
+    assert_eq!(Browser::new().enter(&pod, &user_code).await.status.as_u16(), 429);
+    assert_eq!(pod.store.calls(), before);
+}
+
 /// Entering and denying are one count, right and wrong alike, or the wrong ones could be told apart.
 #[tokio::test]
 async fn a_network_gets_ten_tries_of_codes() {
@@ -84,14 +104,18 @@ async fn going_on_from_the_page_is_no_second_try() {
     Browser::new().depart(&pod, &user_code).await;
 }
 
-/// Catalogue S6: past the day's bound a code counts only from its own device's network, on every pod.
+/// Catalogue S6: past the hour's bound a code counts only from its own device's network, on every pod.
 #[tokio::test]
 async fn after_too_much_guessing_a_code_counts_only_where_it_was_asked_for() {
     let stage = Stage::usual().await;
     let pods = [stage.deaf_pod().await, stage.deaf_pod().await];
     let (device_code, user_code) = pods[0].start().await;
-    let day = Duration::from_secs(86_400);
-    pods[0].store.count_in_window("guesses", "", 24_414, day).await.unwrap();
+    let hour = Duration::from_secs(3600);
+    let window = pods[0].store.count_in_window("guesses", "", 1_016, hour).await.unwrap();
+    assert_eq!(window.count, 1_016);
+    let within = Browser::at("198.51.100.9").enter(&pods[1], &user_code).await;
+    assert_eq!(within.status.as_u16(), 200, "the bound is not met yet");
+    pods[0].store.count_in_window("guesses", "", 1, hour).await.unwrap();
 
     let guesser = Browser::at("198.51.100.9").enter(&pods[1], &user_code).await;
     assert_eq!(guesser.status.as_u16(), 400);
@@ -104,6 +128,18 @@ async fn after_too_much_guessing_a_code_counts_only_where_it_was_asked_for() {
     pods[0].poll(&device_code).await.tokens();
 }
 
+/// Nobody's guessing narrows sign-in for longer than the hour it was done in.
+#[tokio::test]
+async fn a_wrong_try_is_remembered_for_an_hour() {
+    let stage = Stage::usual().await;
+    let pod = stage.deaf_pod().await;
+    pod.start().await;
+    Browser::new().enter(&pod, "BCDF-GHJK").await;
+    let window = pod.store.count_in_window("guesses", "", 0, Duration::from_secs(1)).await.unwrap();
+    assert_eq!(window.count, 1);
+    assert!(window.remaining <= Duration::from_secs(3600), "{:?}", window.remaining);
+}
+
 /// Catalogue S6: what a wrong try costs is what it could have hit; a right one costs nothing.
 #[tokio::test]
 async fn a_wrong_try_weighs_as_many_codes_as_it_could_have_hit() {
@@ -113,7 +149,7 @@ async fn a_wrong_try_weighs_as_many_codes_as_it_could_have_hit() {
     for _ in 0..7 {
         codes.push(pod.start().await.1);
     }
-    let sum = async || pod.store.count_in_window("guesses", "", 0, Duration::from_secs(86_400)).await.unwrap().count;
+    let sum = async || pod.store.count_in_window("guesses", "", 0, Duration::from_secs(3600)).await.unwrap().count;
     Browser::new().enter(&pod, "BCDF-GHJK").await;
     assert_eq!(sum().await, 7);
     Browser::new().enter(&pod, &codes[0]).await;

@@ -6,6 +6,7 @@
 mod at_rest;
 mod browser;
 mod callback;
+mod crowd;
 mod device;
 mod limits;
 mod outage;

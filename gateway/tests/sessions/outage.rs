@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use e2e::cast::{
-    openid::Behaviour,
+    openid::{Behaviour, Misbehaviour},
     postgres::{self, Postgres},
 };
 use gateway::session::BearerRefusal;
@@ -57,11 +57,11 @@ async fn sessions_refresh_and_sign_ins_wait_while_the_store_is_away() {
     let page = Browser::new().enter(&pod, &user_code).await;
     assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
 
+    notices(&pod, false).await;
     let (access, second) = pod.refresh(&refresh).await.tokens();
     assert!(pod.verifier.admit(&access).is_ok());
     assert_eq!(pod.refresh(&refresh).await.tokens().1, second, "a lost reply is made good here too");
     let (_, third) = pod.refresh(&second).await.tokens();
-    notices(&pod, false).await;
     let began = Instant::now();
     pod.post("/oauth/device_authorization", &[]).await.refused(503, "temporarily_unavailable");
     assert!(began.elapsed() < Duration::from_secs(1), "nobody waits for a store that is known to be away");
@@ -81,6 +81,7 @@ async fn what_was_renewed_during_an_outage_is_known_to_the_others_after_it() {
     let pods = [stage.pod().await, stage.pod().await];
     let (_, first) = signed_in(&stage, &pods[0]).await;
     postgres.stop().await.unwrap();
+    notices(&pods[0], false).await;
     let (_, second) = pods[0].refresh(&first).await.tokens();
     postgres.start_again().await.unwrap();
     // Whether or not the first pod has told the store by now, the second takes the newer token for what it is.
@@ -100,6 +101,8 @@ async fn two_tokens_of_one_generation_end_the_session_when_the_store_is_back() {
     let pods = [stage.pod().await, stage.pod().await];
     let (_, refresh) = signed_in(&stage, &pods[0]).await;
     postgres.stop().await.unwrap();
+    notices(&pods[0], false).await;
+    notices(&pods[1], false).await;
     let (access, one) = pods[0].refresh(&refresh).await.tokens();
     let (_, other) = pods[1].refresh(&refresh).await.tokens();
     assert_ne!(one, other);
@@ -119,6 +122,7 @@ async fn a_copied_token_ends_the_session_during_an_outage_and_after_it() {
     let pods = [stage.pod().await, stage.pod().await];
     let (_, first) = signed_in(&stage, &pods[0]).await;
     postgres.stop().await.unwrap();
+    notices(&pods[0], false).await;
     let (_, second) = pods[0].refresh(&first).await.tokens();
     let (access, third) = pods[0].refresh(&second).await.tokens();
     pods[0].refresh(&first).await.refused(401, "invalid_grant");
@@ -134,9 +138,10 @@ async fn a_copied_token_ends_the_session_during_an_outage_and_after_it() {
 async fn what_a_dead_pod_renewed_is_told_by_the_next_process() {
     let postgres = Postgres::start().await.unwrap();
     let stage = Stage::on(&postgres, Behaviour::default()).await;
-    let dead = stage.deaf_pod().await;
+    let dead = stage.pod().await;
     let (_, first) = signed_in(&stage, &dead).await;
     postgres.stop().await.unwrap();
+    notices(&dead, false).await;
     let (_, second) = dead.refresh(&first).await.tokens();
     drop(dead);
     postgres.start_again().await.unwrap();
@@ -152,16 +157,64 @@ async fn what_a_dead_pod_renewed_is_told_by_the_next_process() {
 async fn a_silent_store_costs_a_caller_two_seconds_at_most() {
     let postgres = Postgres::start().await.unwrap();
     let stage = Stage::on(&postgres, Behaviour::default()).await;
-    let pod = stage.deaf_pod().await;
+    let pod = stage.pod().await;
     let (_, refresh) = signed_in(&stage, &pod).await;
     postgres.pause().unwrap();
     let began = Instant::now();
     pod.post("/oauth/device_authorization", &[]).await.refused(503, "temporarily_unavailable");
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    notices(&pod, false).await;
     pod.refresh(&refresh).await.tokens();
     postgres.resume().unwrap();
     until("it answers again", || pod.store.health().is_reachable()).await;
     pod.start().await;
+}
+
+/// One call that fails proves no outage, and without one nobody renews behind the store's back.
+#[tokio::test]
+async fn a_refresh_whose_claim_fails_waits_unless_the_store_is_known_to_be_away() {
+    let stage = Stage::usual().await;
+    let pod = stage.pod().await;
+    let (_, refresh) = signed_in(&stage, &pod).await;
+    let pool = postgres::pool(&stage.database).await.unwrap();
+    let mut lock = pool.begin().await.unwrap();
+    let statement = format!("LOCK TABLE {}.session IN ACCESS EXCLUSIVE MODE", stage.schema);
+    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *lock).await.unwrap();
+    let asked = stage.provider.requests_to("/token").len();
+    pod.refresh(&refresh).await.refused(503, "temporarily_unavailable");
+    assert_eq!(stage.provider.requests_to("/token").len(), asked, "nobody was asked");
+    lock.rollback().await.unwrap();
+    pod.refresh(&refresh).await.tokens();
+    assert_eq!(generation(&stage).await, 2);
+}
+
+/// The store comes back while the provider is still asked on behalf of a claim that it knows nothing of.
+#[tokio::test]
+async fn a_claim_of_the_outage_is_waited_for_when_the_store_is_back() {
+    let postgres = Postgres::start().await.unwrap();
+    let stage = Stage::on(&postgres, Behaviour::default())
+        .await
+        .scripted(|script| script.lifetimes.renewal = Duration::from_secs(12));
+    let pod = stage.pod().await;
+    let (_, refresh) = signed_in(&stage, &pod).await;
+    let asked = stage.provider.requests_to("/token").len();
+    postgres.stop().await.unwrap();
+    notices(&pod, false).await;
+    stage.provider.misbehave(Misbehaviour::TokenEndpointHangs);
+    let back = async {
+        until("the provider is asked", || stage.provider.requests_to("/token").len() > asked).await;
+        stage.provider.behave_well();
+        postgres.start_again().await.unwrap();
+        notices(&pod, true).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        tokio::time::timeout(Duration::from_millis(500), pod.refresh(&refresh)).await
+    };
+    let (first, second) = tokio::join!(pod.refresh(&refresh), back);
+    assert!(second.is_err(), "it waits");
+    assert_eq!(stage.provider.requests_to("/token").len(), asked + 1);
+    first.refused(503, "temporarily_unavailable");
+    pod.refresh(&refresh).await.tokens();
+    assert_eq!(generation(&stage).await, 2);
 }
 
 /// Catalogue R5: a crash under the pods, nobody restarted.

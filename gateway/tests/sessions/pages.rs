@@ -102,6 +102,27 @@ async fn a_good_code_shows_what_asks_before_anybody_leaves() {
     assert!(elsewhere.body.contains("role=\"alert\""));
 }
 
+/// Two pages, one cookie jar: a word on the first page is none for the device of the second.
+#[tokio::test]
+async fn a_confirmation_counts_only_for_the_code_that_its_page_showed() {
+    let stage = Stage::usual().await;
+    let pod = stage.deaf_pod().await;
+    let (_, first) = pod.start().await;
+    let (second_device, second) = pod.start().await;
+    let mut browser = Browser::new();
+    for code in [&first, &second] {
+        assert_eq!(browser.enter(&pod, code).await.status.as_u16(), 200);
+    }
+    for fields in [vec![("user_code", &*first), ("confirm", "yes")], vec![("confirm", "yes")]] {
+        let answer = browser.submit(&pod, "/device", &fields).await;
+        assert_eq!(answer.status.as_u16(), 400, "{:?}", answer.header("location"));
+        assert!(answer.body.contains("This sign-in cannot be continued"));
+    }
+    pod.poll(&second_device).await.refused(400, "authorization_pending");
+    let confirmed = browser.submit(&pod, "/device", &[("user_code", &second), ("confirm", "yes")]).await;
+    assert_eq!(confirmed.status.as_u16(), 303, "the page that is open can still be confirmed");
+}
+
 #[tokio::test]
 async fn a_program_cannot_write_its_own_page() {
     let pod = Stage::usual().await.deaf_pod().await;

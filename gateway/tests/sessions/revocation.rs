@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use e2e::cast::postgres;
 use gateway::{identity::Subject, session::BearerRefusal};
 
 use crate::{
@@ -41,6 +42,25 @@ async fn sign_out_sends_both_tokens_and_may_be_repeated() {
     for token in [&access, &refresh, &access, &refresh] {
         assert_eq!(pod.post("/oauth/revoke", &[("token", token)]).await.status.as_u16(), 200);
     }
+}
+
+/// Whoever has a bearer may send it for ever: that wakes no pod, and where the end is known it costs the store nothing.
+#[tokio::test]
+async fn a_session_that_has_ended_is_not_ended_again() {
+    let stage = Stage::usual().await;
+    let (pod, deaf) = (stage.deaf_pod().await, stage.deaf_pod().await);
+    let (access, _) = signed_in(&stage, &pod).await;
+    pod.post("/oauth/revoke", &[("token", &access)]).await;
+    let pool = postgres::pool(&stage.database).await.unwrap();
+    let head = format!("SELECT sequence FROM {}.revocation_head", stage.schema);
+    let head =
+        async || -> i64 { sqlx::query_scalar(sqlx::AssertSqlSafe(head.clone())).fetch_one(&pool).await.unwrap() };
+    let (before, calls) = (head().await, pod.store.calls());
+    for again in [&pod, &deaf] {
+        assert_eq!(again.post("/oauth/revoke", &[("token", &access)]).await.status.as_u16(), 200);
+    }
+    assert_eq!(pod.store.calls(), calls, "this pod knows");
+    assert_eq!(head().await, before, "the store knows");
 }
 
 #[tokio::test]
