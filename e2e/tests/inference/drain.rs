@@ -93,7 +93,14 @@ async fn a_crash_of_the_store_does_not_stop_inference() {
     assert_eq!(asked.status, 503);
     assert!(asked.header("retry-after").is_some());
     assert!(asked.text().await.unwrap().contains("temporarily_unavailable"));
-    let refreshed = stage.tokens.refresh(&client).await.unwrap();
+    // A moment passes until the pod knows that the store is away; until then a refresh is told to try again.
+    let refreshed = loop {
+        match stage.tokens.refresh(&client).await {
+            Ok(refreshed) => break refreshed,
+            Err(error) => assert!(since.elapsed() < PATIENCE, "sessions do not refresh without the store: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
     assert_ne!(refreshed.refresh_token, stage.tokens.refresh_token, "sessions refresh while the store is away");
     own.start_again().await.unwrap();
     let since = Instant::now();

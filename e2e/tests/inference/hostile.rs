@@ -168,7 +168,7 @@ async fn a_flood_of_bad_bearers_costs_no_database_work() {
     while sent < FLOOD {
         let batch: String = (0..50)
             .map(|n| {
-                let bad = format!("{}{n}", &good[..good.len() - (n % 40) - 1]);
+                let bad = format!("{}~{n}", &good[..good.len() - (n % 40) - 1]);
                 format!("HEAD /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {bad}\r\n\r\n")
             })
             .collect();
