@@ -6,7 +6,6 @@
 //! was passed on.
 
 use std::{
-    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -73,32 +72,41 @@ enum Tried {
 impl Attempts<'_> {
     pub async fn first_answer(&self, report: &mut Report) -> Result<Answered, Refusal> {
         let mut failures = Failures::default();
-        let mut targets = VecDeque::from(self.order());
-        let mut claimed = targets.len();
-        while let Some(target) = targets.pop_front() {
+        // Whoever is closed, or is being probed by somebody else, comes after all others, in the same order.
+        let mut later = Vec::new();
+        for target in self.order() {
             let upstream = &self.shared.upstreams[target.upstream];
-            // Somebody else's probe is on its way: this one comes last, once.
-            claimed = claimed.saturating_sub(1);
-            if claimed > 0 && !upstream.health.claim(&self.route.model, Instant::now()) {
-                targets.push_back(target);
-                continue;
+            if !upstream.health.claim(&self.route.model, Instant::now()) {
+                later.push(target);
+            } else if let Some(answered) = self.answer(target, report, &mut failures).await {
+                return Ok(answered);
             }
-            match self.one(target, upstream, report).await {
-                Tried::Answered(answered) => {
-                    upstream.health.answered(&self.route.model, Instant::now());
-                    report.upstream = Some(upstream.name.clone());
-                    report.attempt(&upstream.name, Outcome::Answered);
-                    return Ok(answered);
-                }
-                Tried::Full => failures.full += 1,
-                Tried::Silent => self.failed(upstream, Some(Failure::Other), report, &mut failures),
-                Tried::Failed(status, retry_after) => {
-                    self.failed(upstream, failure(status, retry_after), report, &mut failures);
-                    failures.remember(status, retry_after);
-                }
+        }
+        for target in later {
+            if let Some(answered) = self.answer(target, report, &mut failures).await {
+                return Ok(answered);
             }
         }
         Err(failures.verdict(self.shared.upstreams.len()))
+    }
+
+    async fn answer(&self, target: &Target, report: &mut Report, failures: &mut Failures) -> Option<Answered> {
+        let upstream = &self.shared.upstreams[target.upstream];
+        match self.one(target, upstream, report).await {
+            Tried::Answered(answered) => {
+                upstream.health.answered(&self.route.model, Instant::now());
+                report.upstream = Some(upstream.name.clone());
+                report.attempt(&upstream.name, Outcome::Answered);
+                return Some(answered);
+            }
+            Tried::Full => failures.full += 1,
+            Tried::Silent => self.failed(upstream, Some(Failure::Other), report, failures),
+            Tried::Failed(status, retry_after) => {
+                self.failed(upstream, failure(status, retry_after), report, failures);
+                failures.remember(status, retry_after);
+            }
+        }
+        None
     }
 
     fn order(&self) -> Vec<&Target> {
