@@ -34,8 +34,12 @@ pub use reload::restart_needed;
 pub use schema::schema;
 pub use section::{
     Config,
+    admin::{Admin, AdminKey, Enforcement},
     http::{AccessControl, Limits, RateLimit, RateLimits, Timeouts},
     listen::{Listen, PublicUrl, TlsFiles},
+    managed::{
+        Managed, Matcher, Policy, PolicyMode, PolicySource, Retention, TelemetryDetail, TokenLimits, UpstreamRetention,
+    },
     models::ModelEntry,
     oidc::{ClientAuthentication, ClientCertificate, EmailClaim, GoogleGroups, Oidc, SigningAlgorithm},
     session::Session,

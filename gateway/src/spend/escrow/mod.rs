@@ -1,0 +1,45 @@
+//! A limit held by many pods as by one: a row in the store, and a share of it on each pod that needs one.
+//!
+//! Both sides are small state machines without I/O: [`Share`](share) on the pod, and the row, which the store's `flush`
+//! function carries out in SQL. The model explored in the tests is made of the same two.
+
+use super::{Amount, LimitKey};
+
+/// What a pod says of one of its shares in a flush.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    pub key: LimitKey,
+    /// The limit by the policy that this pod serves.
+    pub limit: Amount,
+    /// Settled since the last report.
+    pub spent: Amount,
+    /// Requests under way, by their estimates, after this report.
+    pub held: Amount,
+    /// Idle share given back.
+    pub given_back: Amount,
+    /// How much more share would be useful; 0: none.
+    pub wanted: Amount,
+    /// The least that lets the waiting request pass; 0: nobody waits.
+    pub needed: Amount,
+    /// The pod drops this share: nothing is held, everything is given back.
+    pub closed: bool,
+}
+
+/// What the store answers for one share. Everything is absolute, so an answer that is given twice says the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub key: LimitKey,
+    /// This pod's share: what it holds, and what it may still hold.
+    pub granted: Amount,
+    pub limit: Amount,
+    /// Charged by everybody, in this period or since the bucket was full.
+    pub used: Amount,
+    /// All unexpired shares together, this pod's too.
+    pub granted_to_all: Amount,
+    /// Of the others' shares, what was idle when they last reported.
+    pub idle_elsewhere: Amount,
+    /// Another pod has a request waiting for share: give back what is idle.
+    pub wanted_elsewhere: bool,
+    /// Seconds until the period ends; `None` for buckets, which refill, and for places.
+    pub resets_in: Option<u64>,
+}
