@@ -1,6 +1,7 @@
 //! `managed`: policies, which say who may do what and which settings a client gets.
 
 mod documents;
+mod row;
 mod settings_keys;
 mod words;
 

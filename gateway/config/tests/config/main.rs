@@ -7,6 +7,7 @@ mod not_yet;
 mod on_disk;
 mod refusals;
 mod reload;
+mod rows;
 mod schema;
 mod secrets;
 mod support;
