@@ -4,5 +4,14 @@
 //! pure (`configuration.md`, "managed").
 
 mod effective;
+mod live;
+mod matching;
+mod merging;
+mod model_access;
+mod pushed;
+mod set;
 
 pub use effective::{Audited, Effective, PolicyKey, Revision};
+pub use live::LivePolicies;
+pub use model_access::{ModelAccess, ModelNames, NotAvailable};
+pub use set::PolicySet;
