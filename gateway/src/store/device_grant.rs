@@ -232,7 +232,7 @@ impl Store {
         sign_in: &[u8],
         session: &NewSession,
     ) -> Result<bool, StoreError> {
-        let NewSession { id, subject, started_at, token_hash } = session;
+        let NewSession { id, subject, email, started_at, token_hash } = session;
         let id = id.to_string();
         self.call(async |connection| {
             let begun = sqlx::query!(
@@ -240,10 +240,10 @@ impl Store {
                 WITH approved AS (
                     UPDATE device_grant SET state = 'approved', sign_in = $3, departure = NULL
                     WHERE device_code_hash = $1 AND state_hash = $2 AND state = 'redeeming' AND expires_at > now()
-                    RETURNING 1
+                    RETURNING requested_by
                 )
-                INSERT INTO session (id, subject, started_at, generation, token_hash, advanced_at)
-                SELECT $4, $5, $6, 1, $7, now() FROM approved
+                INSERT INTO session (id, subject, started_at, generation, token_hash, advanced_at, email, begun_with)
+                SELECT $4, $5, $6, 1, $7, now(), $8, requested_by FROM approved
                 "#,
                 &device_code_hash[..],
                 &state_hash[..],
@@ -252,6 +252,7 @@ impl Store {
                 subject.0,
                 started_at,
                 token_hash.as_ref().map(|hash| &hash[..]),
+                email.as_deref(),
             );
             Ok(begun.execute(connection).await?.rows_affected() == 1)
         })
