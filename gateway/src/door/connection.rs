@@ -33,7 +33,7 @@ use super::{
     service::Door,
     watch::{Patience, Watch, Watched},
 };
-use crate::inference::{Desk, relay::Link};
+use crate::inference::{Desk, link::Link};
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);

@@ -16,7 +16,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::activity::Activity;
-use crate::inference::relay::Link;
+use crate::inference::link::Link;
 
 /// How long each phase may last.
 #[derive(Debug, Clone, Copy)]

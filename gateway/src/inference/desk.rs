@@ -14,9 +14,10 @@ use hyper::body::Incoming;
 use super::{
     attempts::{Answered, Attempts},
     body::{self, Bounds, Prompt},
+    link::Link,
     models::Models,
     refusal::Refusal,
-    relay::{Link, Relay, Source},
+    relay::{Relay, Source},
     report::{Ending, Report},
 };
 use crate::{
