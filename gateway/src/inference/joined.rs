@@ -1,4 +1,4 @@
-//! Chunks of a reply that are ready together, joined into one write.
+//! Chunks that belong together, joined into one.
 
 use bytes::{Bytes, BytesMut};
 
@@ -10,15 +10,21 @@ pub(super) const ENOUGH: usize = 16 * 1024;
 pub(super) struct Joined {
     first: Option<Bytes>,
     rest: Option<BytesMut>,
+    expected: usize,
 }
 
 impl Joined {
+    /// For so many bytes in all, as far as one knows.
+    pub(super) fn expecting(expected: usize) -> Self {
+        Self { expected, ..Self::default() }
+    }
+
     pub(super) fn push(&mut self, chunk: Bytes) {
         match (&mut self.rest, self.first.take()) {
             (Some(rest), _) => rest.extend_from_slice(&chunk),
             (None, None) => self.first = Some(chunk),
             (none, Some(first)) => {
-                let mut joined = BytesMut::with_capacity((first.len() + chunk.len()).max(ENOUGH / 2));
+                let mut joined = BytesMut::with_capacity((first.len() + chunk.len()).max(self.expected));
                 joined.extend_from_slice(&first);
                 joined.extend_from_slice(&chunk);
                 *none = Some(joined);

@@ -131,7 +131,7 @@ impl Relay {
 
     /// Takes what is ready, up to one write's worth.
     fn take(&mut self, cx: &mut Context<'_>) -> Taken {
-        let mut chunks = Joined::default();
+        let mut chunks = Joined::expecting(ENOUGH / 2);
         let mut driven = false;
         loop {
             match Pin::new(&mut self.source.body).poll_frame(cx) {
