@@ -92,7 +92,7 @@ impl Desk {
         let status = refusal.status().as_u16();
         metrics.answered.get_or_create(&AnsweredLabel { endpoint, status }).inc();
         let fields = serde_json::json!({"client": arrival.client.0.to_string(), "reason": refusal.reason()});
-        audit.event("auth.denied", &arrival.request_id.0, fields);
+        audit.event_of_stranger("auth.denied", &arrival.request_id.0, fields);
         refusal.response(&arrival.request_id.0).map(|body| Content::Whole(Some(body)))
     }
 
