@@ -3,15 +3,22 @@
 //! Invariant: a request sees one whole revision, held in memory; a bad set never replaces a good one. Matching and merging are
 //! pure (`configuration.md`, "managed").
 
+mod bootstrap;
+mod document;
 mod effective;
 mod live;
+mod managed_settings;
 mod matching;
 mod merging;
 mod model_access;
 mod pushed;
+mod routes;
 mod set;
 
+pub use bootstrap::{Offered, Offering};
+pub use document::Document;
 pub use effective::{Audited, Effective, PolicyKey, Revision};
 pub use live::LivePolicies;
 pub use model_access::{ModelAccess, ModelNames, NotAvailable};
+pub use routes::{PolicyParts, routes};
 pub use set::PolicySet;
