@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use super::{
     body::Prompt,
     desk::Shared,
-    models::{Route, Target},
+    models::{GrantedModel, Target},
     refusal::{AllFailed, Refusal},
     report::Report,
 };
@@ -46,7 +46,7 @@ pub struct Attempts<'r> {
     pub head: &'r request::Parts,
     pub prompt: &'r Prompt,
     pub person: &'r Person,
-    pub route: &'r Arc<Route>,
+    pub route: &'r GrantedModel,
 }
 
 /// The best of the failures so far, by the order in which they are worth telling.
@@ -95,6 +95,7 @@ impl Attempts<'_> {
         match self.one(target, upstream, report).await {
             Tried::Answered(answered) => {
                 upstream.health.answered(&self.route.model, Instant::now());
+                upstream.credential_accepted();
                 report.upstream = Some(upstream.name.clone());
                 report.attempt(&upstream.name, Outcome::Answered);
                 return Some(answered);
