@@ -17,6 +17,7 @@ use gateway_config::{Config, ConfigErrors, Environment, PolicySource, Provider, 
 use serde_json::json;
 
 use crate::{
+    admin::AdminKeys,
     door::tls::Certificate,
     identity::RelyingParty,
     inference::Shared,
@@ -39,6 +40,7 @@ pub struct Reloader {
     pub certificate: Option<Arc<Certificate>>,
     /// Where policies are the file's.
     pub policies: Option<Arc<LivePolicies>>,
+    pub admin_keys: Option<Arc<AdminKeys>>,
     pub audit: Audit,
 }
 
@@ -104,6 +106,9 @@ impl Reloader {
         let waiting = restart_needed(booted, new);
         if !waiting.is_empty() {
             tracing::warn!(fields = waiting.join(", "), "these changes need a new process");
+        }
+        if let (Some(keys), Some(admin)) = (&self.admin_keys, &new.admin) {
+            keys.reload(admin);
         }
         self.relying_party.reload_credentials(&new.oidc);
         let certificate = match (&self.certificate, &new.listen.tls) {

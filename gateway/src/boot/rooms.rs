@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use anyhow::Context;
 use aws_lc_rs::rand::SecureRandom;
 use axum::Router;
-use gateway_config::{Managed, Policy, PolicySource, ProcessSettings};
+use gateway_config::{Managed, PolicySource, ProcessSettings};
 use gateway_egress::{Egress, EgressSettings};
 use serde_json::json;
 use tokio::{runtime::Handle, sync::Semaphore, task::JoinSet};
@@ -17,6 +17,7 @@ use super::{
     start::Plan,
 };
 use crate::{
+    admin::{self, AdminKeys, AdminParts},
     door::{Door, RequestId, service::ROUTES},
     identity::RelyingParty,
     inference::{Catalogue, Models, Shared, body::Bounds, listing},
@@ -39,13 +40,27 @@ pub(super) struct Foundation {
     pub(super) keys: Arc<KeyRing>,
     pub(super) revocations: Arc<Revocations>,
     pub(super) lifecycle: Arc<Lifecycle>,
+    /// `None`: no `admin` section, so nobody administers.
+    pub(super) admin_keys: Option<Arc<AdminKeys>>,
 }
 
 /// The policies that hold, and where they come from.
 pub(super) struct Policies {
     pub(super) live: Arc<LivePolicies>,
-    /// Where they are rows.
-    pub(super) stored: Option<StoredPolicies>,
+    source: Source,
+}
+
+enum Source {
+    Nowhere,
+    File,
+    Rows(StoredPolicies),
+}
+
+impl Policies {
+    /// What the file's policies go into when it changes.
+    pub(super) fn of_file(&self) -> Option<Arc<LivePolicies>> {
+        matches!(self.source, Source::File).then(|| self.live.clone())
+    }
 }
 
 impl Foundation {
@@ -69,21 +84,24 @@ impl Foundation {
             keys: KeyRing::new(&config.session.jwt_secrets)?,
             revocations: Arc::default(),
             lifecycle: Arc::default(),
+            admin_keys: config.admin.as_ref().map(AdminKeys::new),
         })
     }
 
     pub(super) async fn policies(&self, managed: Option<&Managed>) -> anyhow::Result<Policies> {
-        let of_file = |policies: &[Policy]| LivePolicies::new(PolicySet::of_file(Revision(1), policies));
-        let live = match managed {
-            None => LivePolicies::none(),
-            Some(Managed { source: PolicySource::File, policies }) => of_file(policies),
+        let (live, source) = match managed {
+            None => (Arc::new(LivePolicies::none()), Source::Nowhere),
+            Some(Managed { source: PolicySource::File, policies }) => {
+                let set = PolicySet::of_file(Revision(1), policies);
+                (Arc::new(LivePolicies::new(set)), Source::File)
+            }
             Some(Managed { source: PolicySource::Store, .. }) => {
-                let stored =
-                    StoredPolicies::open(self.store.clone(), self.audit.clone()).await.context("managed.source")?;
-                return Ok(Policies { live: stored.live().clone(), stored: Some(stored) });
+                let stored = StoredPolicies::open(self.store.clone(), self.audit.clone()).await;
+                let stored = stored.context("managed.source")?;
+                (stored.live().clone(), Source::Rows(stored))
             }
         };
-        Ok(Policies { live: Arc::new(live), stored: None })
+        Ok(Policies { live, source })
     }
 
     pub(super) fn sessions(&self, plan: &Plan, pod: &Pod) -> Arc<Sessions> {
@@ -108,7 +126,11 @@ impl Foundation {
         sessions: &Arc<Sessions>,
         shared: &Arc<Shared>,
     ) -> anyhow::Result<Pulse> {
-        let Policies { live, stored } = policies;
+        let Policies { live, source } = policies;
+        let stored = match source {
+            Source::Rows(stored) => Some(stored),
+            Source::Nowhere | Source::File => None,
+        };
         let inference = shared.clone();
         let body = Body {
             pod,
@@ -163,7 +185,8 @@ impl Foundation {
             .merge(health::routes(self.readyz(plan)))
             .merge(oauth::routes(self.oauth_parts(plan, sessions)))
             .merge(listing::routes(shared.clone()))
-            .merge(protocol_page::routes());
+            .merge(protocol_page::routes())
+            .merge(self.admin_routes(sessions));
         Arc::new(Door {
             access: config.access_control.clone(),
             trusted_proxies: config.listen.trusted_proxies.clone(),
@@ -177,6 +200,12 @@ impl Foundation {
             audit: self.audit.clone(),
             metrics: self.metrics.clone(),
         })
+    }
+
+    fn admin_routes(&self, sessions: &Arc<Sessions>) -> Router {
+        let Some(keys) = self.admin_keys.clone() else { return Router::new() };
+        let (store, audit) = (self.store.clone(), self.audit.clone());
+        admin::routes(AdminParts { keys, sessions: sessions.clone(), store, audit })
     }
 
     fn readyz(&self, plan: &Plan) -> Readyz {
@@ -218,6 +247,7 @@ fn egress_settings(process: &ProcessSettings) -> EgressSettings {
     let ProcessSettings {
         log_level: _,
         drain_timeout: _,
+        client_stall: _,
         allow_loopback,
         proxy_is_boundary,
         https_proxy,

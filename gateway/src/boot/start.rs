@@ -69,14 +69,14 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
     let mut tasks = JoinSet::new();
     let foundation = Foundation::lay(&plan).await?;
     let policies = foundation.policies(config.managed.as_ref()).await?;
-    let live = policies.live.clone();
-    let is_of_file = config.managed.is_some() && policies.stored.is_none();
+    let (live, of_file) = (policies.live.clone(), policies.of_file());
     let pod = this_pod(&*plan.random);
     let sessions = foundation.sessions(&plan, &pod);
     let shared = foundation.inference(&plan, &sessions, &policies, &mut tasks)?;
     let pulse = foundation.pulse(pod, policies, &sessions, &shared).await?;
     let door = foundation.door(&plan, &sessions, &shared);
-    let Foundation { metrics, audit, egress: _, store, relying_party, keys, revocations, lifecycle } = foundation;
+    let Foundation { metrics, audit, egress: _, store, relying_party, keys, revocations, lifecycle, admin_keys } =
+        foundation;
 
     let count = available_parallelism().map_or(1, usize::from);
     let sockets = listener::bind(&config.listen.host, config.listen.port, count)
@@ -87,7 +87,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
         Some(address) => {
             let lines = plan.lines.clone();
             let scraped =
-                Scraped { metrics: metrics.clone(), store: store.clone(), revocations, policies: live.clone(), lines };
+                Scraped { metrics: metrics.clone(), store: store.clone(), revocations, policies: live, lines };
             Some(prometheus::listen(address, scraped).await.context("listen.metrics")?)
         }
     };
@@ -102,8 +102,18 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
     let threads = threads::spawn(&work, sockets)?;
     if let (Some((path, environment)), Some(seen)) = (plan.source, seen) {
         let store = store.clone();
-        let policies = is_of_file.then_some(live);
-        let reloader = Reloader { path, environment, keys, store, relying_party, shared, certificate, policies, audit };
+        let reloader = Reloader {
+            path,
+            environment,
+            keys,
+            store,
+            relying_party,
+            shared,
+            certificate,
+            policies: of_file,
+            admin_keys,
+            audit,
+        };
         tasks.spawn(reloader.run(plan.config, seen));
     }
     Ok(Running { address, metrics_address, lifecycle, metrics, sessions, store, threads, _pulse: pulse, _tasks: tasks })

@@ -13,6 +13,7 @@ pub mod pod;
 pub mod policy;
 pub mod rate_window;
 pub mod revocation;
+pub mod seen_session;
 pub mod session;
 
 use std::{

@@ -1,8 +1,9 @@
 //! `managed`: policies, which say who may do what and which settings a client gets.
 
 mod documents;
+mod form;
+mod reference;
 mod row;
-mod settings_keys;
 mod words;
 
 use std::collections::BTreeSet;

@@ -10,5 +10,6 @@ mod reload;
 mod rows;
 mod schema;
 mod secrets;
+mod settings;
 mod support;
 mod warnings;

@@ -48,7 +48,7 @@ fn a_reference_in_a_row_is_plain_text_everywhere() {
 fn a_wrong_row_is_refused_with_every_field() {
     let document = json!({
         "match": { "groups": [], "mails": ["a@example.com"] },
-        "code": { "mcpServers": {}, "env": { "A": 1 } },
+        "code": { "mcpServers": {}, "env": { "A": [] } },
         "limits": { "tokens_per_day": "${LIMIT}" },
         "mode": "enforced",
     });
