@@ -4,6 +4,7 @@
 //! pure (`configuration.md`, "managed").
 
 mod effective;
+mod explain;
 mod live;
 mod matching;
 mod merging;
@@ -12,6 +13,7 @@ mod pushed;
 mod set;
 
 pub use effective::{Audited, Effective, PolicyKey, Revision};
+pub use explain::{Considered, ExplainedLimit, Explanation, Outcome, Settings, explain};
 pub use live::LivePolicies;
 pub use model_access::{ModelAccess, ModelNames, NotAvailable};
 pub use set::PolicySet;
