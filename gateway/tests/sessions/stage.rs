@@ -23,11 +23,13 @@ use e2e::cast::{
     postgres::Postgres,
 };
 use gateway::{
+    boot::{Pulse, pulse::Body as PulseBody},
     clock::{Clock, SystemClock},
     door::{ClientAddress, RequestId},
     identity::RelyingParty,
     oauth::{OauthParts, routes},
-    session::{Journal, KeyRing, Lifetimes, Revocations, SessionParts, Sessions, Verifier, Watch},
+    policy::{Applied, LivePolicies},
+    session::{Journal, KeyRing, Lifetimes, Revocations, SessionParts, Sessions, Verifier},
     store::{Store, pod::Pod as PodRow},
     telemetry::{Audit, Lines},
 };
@@ -85,7 +87,7 @@ pub(crate) struct Pod {
     pub(crate) lines: Lines,
     pub(crate) written: Written,
     row: PodRow,
-    watch: Option<Watch>,
+    pulse: Option<Pulse>,
 }
 
 /// What the audit wrote.
@@ -252,13 +254,22 @@ impl Stage {
         });
         let verifier = sessions.verifier();
         let row = PodRow { name: incarnation.clone(), incarnation, version: "0.0.0" };
-        Pod { routes, verifier, sessions, store, keys, lines, written, row, watch: None }
+        Pod { routes, verifier, sessions, store, keys, lines, written, row, pulse: None }
     }
 }
 
 impl Pod {
     pub(crate) async fn wake(&mut self) {
-        self.watch = Some(Watch::start(self.sessions.clone(), self.row.clone()).await.unwrap());
+        let body = PulseBody {
+            pod: self.row.clone(),
+            store: self.store.clone(),
+            sessions: self.sessions.clone(),
+            policies: Arc::new(LivePolicies::none()),
+            stored: None,
+            applied: Arc::new(Applied::new(Arc::new(SystemClock))),
+            upstreams: Box::new(Value::default),
+        };
+        self.pulse = Some(Pulse::start(body).await.unwrap());
     }
 
     pub(crate) async fn call(&self, from: &str, request: Request<Body>) -> Answer {
