@@ -7,6 +7,7 @@ mod ended;
 
 use std::{
     fs::File,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -95,8 +96,9 @@ impl Gateway {
         self.config.home()
     }
 
+    /// Speaks with this process, also where the public URL is a load balancer's.
     pub fn client(&self) -> Result<Client> {
-        let client = Client::new(&self.url())?;
+        let client = Client::new(&self.url())?.connecting_to(SocketAddr::from(([127, 0, 0, 1], self.port())));
         match self.ca_pem() {
             Some(pem) => client.trusting(pem),
             None => Ok(client),
