@@ -187,7 +187,7 @@ async fn pods_are_replaced_one_by_one_and_no_request_fails_and_no_stream_is_cut(
     load.rolled.store(true, Ordering::Relaxed);
     clients.join_all().await;
 
-    let failures = load.failures.lock().unwrap();
+    let failures = std::mem::take(&mut *load.failures.lock().unwrap());
     assert!(failures.is_empty(), "{} failed: {:#?}", failures.len(), &failures[..failures.len().min(20)]);
     assert!(load.requests.load(Ordering::Relaxed) >= REQUESTS && load.streams.load(Ordering::Relaxed) >= STREAMS);
     let counts = balancer.counts().await.unwrap();

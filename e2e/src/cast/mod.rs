@@ -14,6 +14,7 @@ pub mod network;
 pub mod node;
 pub mod openid;
 pub mod postgres;
+pub mod process;
 pub mod provider;
 pub mod signin;
 pub mod stage;

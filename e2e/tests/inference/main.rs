@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a stage that cannot be set fails its test")]
 
+mod bearers;
+mod bodies;
 mod drain;
 mod failover;
 mod hostile;
