@@ -135,7 +135,8 @@ async fn pods(
     for _ in 0..PODS {
         let config = Stage::config(identity, database, providers)?
             .set("/listen/public_url", json!(format!("http://localhost:{}", public.port())))
-            .set("/listen/trusted_proxies", json!(["127.0.0.1"]));
+            .set("/listen/trusted_proxies", json!(["127.0.0.1"]))
+            .environment("CLAUDE_GATEWAY_DRAIN_TIMEOUT_MS", short_or_full("25000", "120000"));
         pods.push(config.start().await?);
     }
     Ok(pods)

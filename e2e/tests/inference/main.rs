@@ -10,5 +10,6 @@ mod hostile;
 mod listing;
 mod passing;
 mod refusals;
+mod smuggling;
 mod stage;
 mod streams;
