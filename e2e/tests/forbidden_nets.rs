@@ -96,6 +96,7 @@ fn control(network: &OwnNetwork) {
     UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"x", "224.0.0.251:5353").unwrap();
 }
 
+/// S9
 #[tokio::test]
 async fn no_packet_goes_to_a_forbidden_net() {
     let network = match OwnNetwork::enter("no_packet_goes_to_a_forbidden_net").unwrap() {

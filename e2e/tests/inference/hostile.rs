@@ -38,6 +38,11 @@ async fn ambiguous_framing_is_refused_and_the_connection_closed() {
         "content-length: +5",
         "content-length: 5, 6",
         "content-length : 5",
+        "content-length: 0x5",
+        "content-length: 5\0",
+        "content-length: 99999999999999999999999999",
+        "transfer-encoding:\x0bchunked",
+        "x: y\rcontent-length: 5",
         " folded: yes\r\ncontent-length: 0",
     ];
     for head in heads {

@@ -10,6 +10,7 @@ mod frames;
 mod http2;
 mod identity_forwarding;
 mod identity_provider;
+mod injection;
 mod limits;
 mod patience;
 mod reload;
