@@ -200,16 +200,17 @@ async fn of_fifty_polls_at_once_exactly_one_gets_the_tokens() {
 async fn a_poll_costs_one_statement_at_most() {
     let stage = Stage::usual().await;
     let pod = stage.deaf_pod().await;
-    let pending = short_or_full(20, 10_000);
-    let polls = 10 * pending as u64;
+    const AT_ONCE: usize = 200;
+    let (pending, rounds) = short_or_full((20, 10), (10_000, 1));
+    let polls = (pending * rounds) as u64;
     let mut codes = Vec::new();
     for _ in 0..pending {
         codes.push(pod.start().await.0);
     }
     let before = pod.store.calls();
     // Not more at once than there are places at the door.
-    for codes in codes.chunks(20) {
-        for answer in join_all(codes.iter().cycle().take(200).map(|code| pod.poll(code))).await {
+    for codes in codes.chunks(AT_ONCE / rounds) {
+        for answer in join_all(codes.iter().cycle().take(AT_ONCE).map(|code| pod.poll(code))).await {
             assert!(matches!(answer.status.as_u16(), 400 | 429), "{}", answer.body);
         }
     }
