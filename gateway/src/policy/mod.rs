@@ -5,6 +5,7 @@
 
 mod applied;
 mod effective;
+mod explain;
 mod live;
 mod matching;
 mod merging;
@@ -15,6 +16,7 @@ mod stored;
 
 pub use applied::{Applications, Applied};
 pub use effective::{Audited, Effective, PolicyKey, Revision};
+pub use explain::{Considered, ExplainedLimit, Explanation, Outcome, Settings, explain};
 pub use live::LivePolicies;
 pub use model_access::{ModelAccess, ModelNames, NotAvailable};
 pub use set::PolicySet;
