@@ -7,12 +7,15 @@
 pub mod bell;
 pub mod device_grant;
 mod error;
+pub mod flush;
 pub mod health;
+pub mod limit;
 mod open;
 pub mod pod;
 pub mod rate_window;
 pub mod revocation;
 pub mod session;
+mod usage;
 
 use std::{
     sync::{
