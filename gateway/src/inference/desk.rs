@@ -14,13 +14,16 @@ use hyper::body::Incoming;
 use super::{
     attempts::{Answered, Attempts},
     body::{self, Bounds, Prompt},
+    link::Link,
     models::Models,
     refusal::Refusal,
-    relay::{Link, Relay, Source},
+    relay::{Relay, Source},
     report::{Ending, Report},
+    verdict,
 };
 use crate::{
     door::{Arrival, reply::Content},
+    policy::{Applied, LivePolicies},
     session::{Admitted, Verifier, bearer},
     telemetry::{
         Audit, Metrics,
@@ -33,6 +36,8 @@ use crate::{
 pub struct Shared {
     pub verifier: Arc<Verifier>,
     pub models: Models,
+    pub policies: Arc<LivePolicies>,
+    pub applied: Arc<Applied>,
     pub upstreams: Vec<Upstream>,
     pub egress: Arc<Egress>,
     pub audit: Audit,
@@ -91,7 +96,7 @@ impl Desk {
         let status = refusal.status().as_u16();
         metrics.answered.get_or_create(&AnsweredLabel { endpoint, status }).inc();
         let fields = serde_json::json!({"client": arrival.client.0.to_string(), "reason": refusal.reason()});
-        audit.event("auth.denied", &arrival.request_id.0, fields);
+        audit.event_of_stranger("auth.denied", &arrival.request_id.0, fields);
         refusal.response(&arrival.request_id.0).map(|body| Content::Whole(Some(body)))
     }
 
@@ -105,9 +110,13 @@ impl Desk {
         let (head, mut incoming) = request.into_parts();
         let prompt = Prompt::parse(body::read(&mut incoming, self.shared.bounds).await?)?;
         report.stream = prompt.stream;
-        let route = self.shared.models.route(&prompt.model);
-        let route = route.ok_or_else(|| Refusal::UnknownModel(prompt.model.chars().take(200).collect()))?;
-        report.model = Some(route.model.clone());
+        let Shared { models, policies, applied, .. } = &*self.shared;
+        report.model = models.canonical(&prompt.model).map(str::to_owned);
+        let effective = policies.effective(admitted.person());
+        applied.note(&effective, &admitted.person().sub);
+        report.audited = verdict::of_audited(models, &prompt.model, &effective);
+        report.policy = effective.applied().cloned();
+        let granted = models.grant(&prompt.model, &effective)?;
         let attempts = Attempts {
             shared: &self.shared,
             pools: &self.pools,
@@ -115,7 +124,7 @@ impl Desk {
             head: &head,
             prompt: &prompt,
             person: admitted.person(),
-            route,
+            route: &granted,
         };
         attempts.first_answer(report).await
     }

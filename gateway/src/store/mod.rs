@@ -12,8 +12,10 @@ pub mod health;
 pub mod limit;
 mod open;
 pub mod pod;
+pub mod policy;
 pub mod rate_window;
 pub mod revocation;
+pub mod seen_session;
 pub mod session;
 mod usage;
 
