@@ -5,7 +5,9 @@
 
 pub mod escrow;
 mod meter;
+mod pace;
 mod usage_key;
 
-pub use meter::{Amount, LimitKey, Meter, Unit};
+pub use meter::{Amount, LimitKey, Meter, Period, Unit};
+pub use pace::Pace;
 pub use usage_key::{Counts, UsageDelta, UsageKey};
