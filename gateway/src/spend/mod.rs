@@ -3,9 +3,18 @@
 //! Invariant: every reply whose last usage frame a client received counts exactly once, whatever dies. Amounts are whole
 //! numbers of their meter's unit, never floating point.
 
+pub mod accumulators;
 pub mod escrow;
+pub mod journal;
+pub mod ledger;
+#[cfg(test)]
+mod ledger_tests;
+pub mod left_over;
 mod meter;
+pub mod tally;
 mod usage_key;
 
+pub use ledger::{Ledger, OpenReply, Told, Unflushed};
+pub use left_over::LeftOver;
 pub use meter::{Amount, LimitKey, Meter, Unit};
 pub use usage_key::{Counts, UsageDelta, UsageKey};

@@ -1,5 +1,7 @@
 //! What the ledger counts, and by what.
 
+use std::ops::{Add, Sub};
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,45 @@ pub struct Counts {
     pub cache_write_5m_tokens: i64,
     pub cache_write_1h_tokens: i64,
     pub web_search_requests: i64,
+}
+
+impl Counts {
+    fn with(self, other: Self, join: impl Fn(i64, i64) -> i64) -> Self {
+        let Self {
+            requests,
+            input_tokens,
+            output_tokens,
+            cache_read_tokens,
+            cache_write_5m_tokens,
+            cache_write_1h_tokens,
+            web_search_requests,
+        } = other;
+        Self {
+            requests: join(self.requests, requests),
+            input_tokens: join(self.input_tokens, input_tokens),
+            output_tokens: join(self.output_tokens, output_tokens),
+            cache_read_tokens: join(self.cache_read_tokens, cache_read_tokens),
+            cache_write_5m_tokens: join(self.cache_write_5m_tokens, cache_write_5m_tokens),
+            cache_write_1h_tokens: join(self.cache_write_1h_tokens, cache_write_1h_tokens),
+            web_search_requests: join(self.web_search_requests, web_search_requests),
+        }
+    }
+}
+
+impl Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        self.with(other, i64::saturating_add)
+    }
+}
+
+impl Sub for Counts {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        self.with(other, i64::saturating_sub)
+    }
 }
 
 /// What was counted since the last flush.
