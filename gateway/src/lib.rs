@@ -3,6 +3,7 @@
 //! Surfaces (`door`, `oauth`, `inference`) depend on the rooms below them; only surfaces import axum, only `store` imports
 //! sqlx, only `upstream`, `identity` and `telemetry` open outbound connections, all through `gateway-egress`.
 
+pub mod admin;
 pub mod boot;
 pub mod clock;
 pub mod door;

@@ -10,7 +10,6 @@ use crate::{
 pub(crate) const NOT_YET: &[(&str, When)] = &[
     ("managed", When::Written),
     ("telemetry", When::Written),
-    ("admin", When::Written),
     ("enforcement", When::Written),
     ("pricing", When::Written),
     ("load_test_mode.enabled", When::True),

@@ -17,7 +17,8 @@ use gateway_config::{Config, ConfigErrors, Environment, Provider, restart_needed
 use serde_json::json;
 
 use crate::{
-    door::tls::Certificate, identity::RelyingParty, inference::Shared, session::KeyRing, store::Store, telemetry::Audit,
+    admin::AdminKeys, door::tls::Certificate, identity::RelyingParty, inference::Shared, session::KeyRing,
+    store::Store, telemetry::Audit,
 };
 
 const LOOK: Duration = Duration::from_secs(2);
@@ -31,6 +32,7 @@ pub struct Reloader {
     pub relying_party: Arc<RelyingParty>,
     pub shared: Arc<Shared>,
     pub certificate: Option<Arc<Certificate>>,
+    pub admin_keys: Option<Arc<AdminKeys>>,
     pub audit: Audit,
 }
 
@@ -92,6 +94,9 @@ impl Reloader {
         let waiting = restart_needed(booted, new);
         if !waiting.is_empty() {
             tracing::warn!(fields = waiting.join(", "), "these changes need a new process");
+        }
+        if let (Some(keys), Some(admin)) = (&self.admin_keys, &new.admin) {
+            keys.reload(admin);
         }
         self.relying_party.reload_credentials(&new.oidc);
         let certificate = match (&self.certificate, &new.listen.tls) {

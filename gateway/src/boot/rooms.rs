@@ -15,6 +15,7 @@ use super::{
     start::Plan,
 };
 use crate::{
+    admin::{self, AdminKeys, AdminParts},
     door::{Door, RequestId, service::ROUTES},
     identity::RelyingParty,
     inference::{Catalogue, Models, Shared, body::Bounds, listing},
@@ -35,6 +36,8 @@ pub(super) struct Foundation {
     pub(super) keys: Arc<KeyRing>,
     pub(super) revocations: Arc<Revocations>,
     pub(super) lifecycle: Arc<Lifecycle>,
+    /// `None`: no `admin` section, so nobody administers.
+    pub(super) admin_keys: Option<Arc<AdminKeys>>,
 }
 
 impl Foundation {
@@ -58,6 +61,7 @@ impl Foundation {
             keys: KeyRing::new(&config.session.jwt_secrets)?,
             revocations: Arc::default(),
             lifecycle: Arc::default(),
+            admin_keys: config.admin.as_ref().map(AdminKeys::new),
         })
     }
 
@@ -113,7 +117,8 @@ impl Foundation {
             .merge(health::routes(self.readyz(plan)))
             .merge(oauth::routes(self.oauth_parts(plan, sessions)))
             .merge(listing::routes(shared.clone()))
-            .merge(protocol_page::routes());
+            .merge(protocol_page::routes())
+            .merge(self.admin_routes(sessions));
         Arc::new(Door {
             access: config.access_control.clone(),
             trusted_proxies: config.listen.trusted_proxies.clone(),
@@ -127,6 +132,12 @@ impl Foundation {
             audit: self.audit.clone(),
             metrics: self.metrics.clone(),
         })
+    }
+
+    fn admin_routes(&self, sessions: &Arc<Sessions>) -> Router {
+        let Some(keys) = self.admin_keys.clone() else { return Router::new() };
+        let (store, audit) = (self.store.clone(), self.audit.clone());
+        admin::routes(AdminParts { keys, sessions: sessions.clone(), store, audit })
     }
 
     fn readyz(&self, plan: &Plan) -> Readyz {
@@ -168,6 +179,7 @@ fn egress_settings(process: &ProcessSettings) -> EgressSettings {
     let ProcessSettings {
         log_level: _,
         drain_timeout: _,
+        client_stall: _,
         allow_loopback,
         proxy_is_boundary,
         https_proxy,

@@ -70,7 +70,8 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
     let (sessions, watch) = foundation.sessions(&plan).await?;
     let shared = foundation.inference(&plan, &sessions, &mut tasks)?;
     let door = foundation.door(&plan, &sessions, &shared);
-    let Foundation { metrics, audit, egress: _, store, relying_party, keys, revocations, lifecycle } = foundation;
+    let Foundation { metrics, audit, egress: _, store, relying_party, keys, revocations, lifecycle, admin_keys } =
+        foundation;
 
     let count = available_parallelism().map_or(1, usize::from);
     let sockets = listener::bind(&config.listen.host, config.listen.port, count)
@@ -95,7 +96,8 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
     let threads = threads::spawn(&work, sockets)?;
     if let (Some((path, environment)), Some(seen)) = (plan.source, seen) {
         let store = store.clone();
-        let reloader = Reloader { path, environment, keys, store, relying_party, shared, certificate, audit };
+        let reloader =
+            Reloader { path, environment, keys, store, relying_party, shared, certificate, admin_keys, audit };
         tasks.spawn(reloader.run(plan.config, seen));
     }
     Ok(Running { address, metrics_address, lifecycle, metrics, sessions, store, threads, _watch: watch, _tasks: tasks })

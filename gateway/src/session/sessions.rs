@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    identity::{Person, RelyingParty, SignIn},
+    identity::{Person, RelyingParty, SignIn, Subject},
     store::{
         Store, StoreError,
         session::{Advance, NewSession},
@@ -115,12 +115,17 @@ impl Sessions {
         self.verifier.clone()
     }
 
+    /// How long a session may last at most.
+    pub fn longest(&self) -> Duration {
+        self.lifetimes.session
+    }
+
     /// `grant` names the grant whose device may fetch the tokens.
     pub fn begin(&self, sign_in: SignIn, started_at: DateTime<Utc>, grant: &[u8]) -> Result<Beginning, NoRandomness> {
         let SignIn { person, refresh_token } = sign_in;
         let person = person.into_person();
         let session = SessionId::random(&*self.random)?;
-        let subject = person.sub.clone();
+        let (subject, email) = (person.sub.clone(), person.email.clone());
         let refresh = refresh_token
             .map(|upstream| {
                 self.seal_refresh(&Content { session, started_at, generation: 1, person: person.clone(), upstream })
@@ -131,7 +136,7 @@ impl Sessions {
         let waiting = Waiting { session, started_at: started_at.timestamp_micros(), person, refresh };
         let plain = serde_json::to_vec(&waiting).map_err(|_| NoRandomness)?;
         let sealed = self.keys.seal(&*self.random, Purpose::SignIn, grant, &plain)?;
-        Ok(Beginning { row: NewSession { id: session, subject, started_at, token_hash }, sealed })
+        Ok(Beginning { row: NewSession { id: session, subject, email, started_at, token_hash }, sealed })
     }
 
     /// The device fetches what [`begin`](Self::begin) sealed.
@@ -181,6 +186,20 @@ impl Sessions {
             true => Ok(()),
             false => self.write_end(session).await,
         }
+    }
+
+    /// Ends every session that a person has begun by now; says how many there were. In force as [`end`](Self::end) is.
+    pub async fn end_person(&self, subject: &Subject) -> Result<u64, StoreError> {
+        let (revocation, ended) = self.store.end_sessions_of(subject).await?;
+        self.revocations.add(revocation);
+        Ok(ended)
+    }
+
+    /// Ends every session that has begun by now; says how many there were.
+    pub async fn end_everyone(&self) -> Result<u64, StoreError> {
+        let (revocation, ended) = self.store.end_all_sessions().await?;
+        self.revocations.add(revocation);
+        Ok(ended)
     }
 
     async fn write_end(&self, session: &SessionId) -> Result<(), StoreError> {

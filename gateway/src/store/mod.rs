@@ -12,6 +12,7 @@ mod open;
 pub mod pod;
 pub mod rate_window;
 pub mod revocation;
+pub mod seen_session;
 pub mod session;
 
 use std::{

@@ -50,21 +50,23 @@ impl Store {
         }))
     }
 
-    /// Ends every session of a person that has started by now.
-    pub async fn end_sessions_of(&self, subject: &Subject) -> Result<Revocation, StoreError> {
+    /// Ends every session of a person that has started by now; with their number.
+    pub async fn end_sessions_of(&self, subject: &Subject) -> Result<(Revocation, u64), StoreError> {
         let row = self
             .call(async |connection| {
                 sqlx::query!(
                     r#"
                     WITH gone AS (
-                        DELETE FROM session WHERE subject = $1
+                        DELETE FROM session WHERE subject = $1 RETURNING 1
                     ), head AS (
                         UPDATE revocation_head SET sequence = sequence + 1 RETURNING sequence
                     ), written AS (
                         INSERT INTO revocation (sequence, subject) SELECT sequence, $1 FROM head
                         RETURNING sequence, cut_off
                     )
-                    SELECT sequence AS "sequence!", cut_off AS "cut_off!", pg_notify($2, '')::text FROM written
+                    SELECT sequence AS "sequence!", cut_off AS "cut_off!", (SELECT count(*) FROM gone) AS "ended!",
+                        pg_notify($2, '')::text
+                    FROM written
                     "#,
                     subject.0,
                     self.channel,
@@ -74,23 +76,25 @@ impl Store {
             })
             .await?;
         let revoked = Revoked::Subject(subject.clone());
-        Ok(Revocation { sequence: row.sequence, revoked, cut_off: row.cut_off })
+        Ok((Revocation { sequence: row.sequence, revoked, cut_off: row.cut_off }, row.ended.unsigned_abs()))
     }
 
-    /// Ends every session that has started by now.
-    pub async fn end_all_sessions(&self) -> Result<Revocation, StoreError> {
+    /// Ends every session that has started by now; with their number.
+    pub async fn end_all_sessions(&self) -> Result<(Revocation, u64), StoreError> {
         let row = self
             .call(async |connection| {
                 sqlx::query!(
                     r#"
                     WITH gone AS (
-                        DELETE FROM session
+                        DELETE FROM session RETURNING 1
                     ), head AS (
                         UPDATE revocation_head SET sequence = sequence + 1 RETURNING sequence
                     ), written AS (
                         INSERT INTO revocation (sequence) SELECT sequence FROM head RETURNING sequence, cut_off
                     )
-                    SELECT sequence AS "sequence!", cut_off AS "cut_off!", pg_notify($1, '')::text FROM written
+                    SELECT sequence AS "sequence!", cut_off AS "cut_off!", (SELECT count(*) FROM gone) AS "ended!",
+                        pg_notify($1, '')::text
+                    FROM written
                     "#,
                     self.channel,
                 )
@@ -98,7 +102,8 @@ impl Store {
                 .await
             })
             .await?;
-        Ok(Revocation { sequence: row.sequence, revoked: Revoked::Everyone, cut_off: row.cut_off })
+        let revocation = Revocation { sequence: row.sequence, revoked: Revoked::Everyone, cut_off: row.cut_off };
+        Ok((revocation, row.ended.unsigned_abs()))
     }
 
     /// All after `sequence`, oldest first, a page of them; a short page is the last.

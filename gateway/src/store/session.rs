@@ -17,6 +17,7 @@ pub type Claim = [u8; 16];
 pub struct NewSession {
     pub id: SessionId,
     pub subject: Subject,
+    pub email: Option<String>,
     pub started_at: DateTime<Utc>,
     /// `None` where there is no refresh token.
     pub token_hash: Option<TokenHash>,

@@ -1,6 +1,6 @@
 //! A `gateway.yaml` in the making: everything has a default that works on loopback, and a test changes what it is about.
 
-use std::{collections::BTreeMap, net::TcpListener, path::PathBuf};
+use std::{collections::BTreeMap, net::TcpListener, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ pub struct Config {
     /// Removes the home when nobody is left to do it.
     _leash: Leash,
     pub(super) home: TempDir,
-    pub(super) authority: Option<Authority>,
+    pub(super) authority: Option<Arc<Authority>>,
     pub(super) environment: BTreeMap<String, String>,
     pub(super) binary: Binary,
     pub(super) log_to_file: bool,
@@ -123,7 +123,7 @@ impl Config {
         let (cert, key) = (self.home.path().join("tls.crt"), self.home.path().join("tls.key"));
         std::fs::write(&cert, leaf.certificate_pem)?;
         std::fs::write(&key, leaf.key_pem)?;
-        self.authority = Some(authority);
+        self.authority = Some(Arc::new(authority));
         let port = self.port;
         Ok(self
             .set("/listen/tls", json!({"cert": cert, "key": key}))

@@ -7,6 +7,7 @@ mod ended;
 
 use std::{
     fs::File,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -88,7 +89,7 @@ impl Gateway {
 
     /// Who vouches for its certificate, when it serves HTTPS.
     pub fn authority(&self) -> Option<&Authority> {
-        self.config.authority.as_ref()
+        self.config.authority.as_deref()
     }
 
     pub fn home(&self) -> PathBuf {
@@ -96,7 +97,8 @@ impl Gateway {
     }
 
     pub fn client(&self) -> Result<Client> {
-        let client = Client::new(&self.url())?;
+        // A replica listens elsewhere than its public URL says.
+        let client = Client::new(&self.url())?.connecting_to(SocketAddr::from(([127, 0, 0, 1], self.port())));
         match self.ca_pem() {
             Some(pem) => client.trusting(pem),
             None => Ok(client),
@@ -141,6 +143,17 @@ impl Gateway {
         self.until_ready().await?;
         self.boot = started.elapsed();
         Ok(())
+    }
+
+    /// Another pod of the same gateway: the same file but for its port and its own home.
+    pub fn replica(&self) -> Result<Config> {
+        let mut replica = Config::new()?;
+        let (port, journal) = (replica.port, replica.document["store"]["journal_dir"].take());
+        replica.document = self.config.document.clone();
+        replica.authority = self.config.authority.clone();
+        replica.environment = self.config.environment.clone();
+        replica.binary = self.config.binary;
+        Ok(replica.set("/listen/port", port.into()).set("/store/journal_dir", journal))
     }
 
     /// Writes another configuration over the file; the process is told nothing.

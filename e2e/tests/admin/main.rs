@@ -1,0 +1,7 @@
+//! What administrators are promised, seen from outside.
+
+#![expect(clippy::unwrap_used, reason = "a stage that cannot be set fails its test")]
+
+mod credentials;
+mod sessions;
+mod stage;

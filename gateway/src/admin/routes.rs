@@ -1,0 +1,68 @@
+//! Every route of administrators, in one table.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{HeaderValue, header},
+    middleware::{Next, from_fn},
+    response::Response,
+    routing::{delete, get, post},
+};
+
+use super::{
+    AdminKeys,
+    error::{Said, body},
+    sessions,
+};
+use crate::{
+    door::RequestId,
+    session::{Sessions, Verifier},
+    store::Store,
+    telemetry::Audit,
+};
+
+pub struct AdminParts {
+    pub keys: Arc<AdminKeys>,
+    pub sessions: Arc<Sessions>,
+    pub store: Arc<Store>,
+    pub audit: Audit,
+}
+
+#[derive(Clone)]
+pub(super) struct AdminState {
+    pub(super) keys: Arc<AdminKeys>,
+    pub(super) verifier: Arc<Verifier>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) store: Arc<Store>,
+    pub(super) audit: Audit,
+}
+
+/// The door gives each request a `ClientAddress` and a `RequestId` as extensions.
+pub fn routes(parts: AdminParts) -> Router {
+    let AdminParts { keys, sessions, store, audit } = parts;
+    let state = AdminState { keys, verifier: sessions.verifier(), sessions, store, audit };
+    Router::new()
+        .route("/v1/organizations/sessions", get(sessions::list).delete(sessions::end_person))
+        .route("/v1/organizations/sessions/revoke_all", post(sessions::end_everyone))
+        .route("/v1/organizations/sessions/{id}", delete(sessions::end_one))
+        .layer(from_fn(finish))
+        .with_state(state)
+}
+
+/// Nothing here may be kept by a cache; and an error gets its body, with the id that its headers carry.
+async fn finish(request: Request, next: Next) -> Response {
+    let request_id = request.extensions().get::<RequestId>().cloned();
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(said) = response.extensions_mut().remove::<Said>() {
+        let id = request_id.as_ref().map_or("", |id| &id.0);
+        let body = body(response.status(), &said, id);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = Body::from(body);
+    }
+    response
+}
