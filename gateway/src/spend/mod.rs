@@ -11,10 +11,12 @@ pub mod ledger;
 mod ledger_tests;
 pub mod left_over;
 mod meter;
+mod pace;
 pub mod tally;
 mod usage_key;
 
 pub use ledger::{Ledger, OpenReply, Told, Unflushed};
 pub use left_over::LeftOver;
-pub use meter::{Amount, LimitKey, Meter, Unit};
+pub use meter::{Amount, LimitKey, Meter, Period, Unit};
+pub use pace::Pace;
 pub use usage_key::{Counts, UsageDelta, UsageKey};
