@@ -12,18 +12,20 @@ use std::{
 };
 
 use super::{
-    Counts, UsageDelta, UsageKey,
+    Counts, Held, UsageDelta, UsageKey,
     accumulators::{Accumulators, Tallies},
     escrow::Report,
     journal::{Journal, Line},
     tally::Tally,
 };
+use crate::{clock::Clock, identity::Subject};
 
 /// The most keys of one flush: a statement that the store answers well within its time limit.
 pub const LARGEST_FLUSH: usize = 2_000;
 
 pub struct Ledger {
     inner: Mutex<Inner>,
+    clock: Arc<dyn Clock>,
 }
 
 struct Inner {
@@ -66,7 +68,7 @@ pub struct Unflushed {
 }
 
 impl Ledger {
-    pub fn open(directory: &Path, incarnation: &str) -> Arc<Self> {
+    pub fn open(directory: &Path, incarnation: &str, clock: Arc<dyn Clock>) -> Arc<Self> {
         let inner = Inner {
             journal: Journal::open(directory, incarnation),
             counted: Accumulators::default(),
@@ -75,12 +77,14 @@ impl Ledger {
             open: HashMap::new(),
             next_reply: 0,
         };
-        Arc::new(Self { inner: Mutex::new(inner) })
+        Arc::new(Self { inner: Mutex::new(inner), clock })
     }
 
     /// A reply whose upstream is known. Nothing is counted before its first [`OpenReply::record`].
-    pub fn reply(self: &Arc<Self>, key: UsageKey) -> OpenReply {
-        OpenReply { ledger: self.clone(), key: Arc::new(key), number: None, tally: Tally::default() }
+    /// `held` is settled as the reply is counted.
+    pub fn reply(self: &Arc<Self>, subject: Subject, model: String, upstream: String, held: Option<Held>) -> OpenReply {
+        let key = Arc::new(UsageKey::at(self.clock.now(), subject, model, upstream));
+        OpenReply { ledger: self.clone(), key, number: None, tally: Tally::default(), held }
     }
 
     /// Takes what the flush of this number tells; `None` where there is nothing to tell, or the last one is not acknowledged.
@@ -94,12 +98,13 @@ impl Ledger {
     pub fn acknowledge(&self, sequence: i64) {
         let mut inner = self.inner();
         inner.acknowledged = sequence;
+        inner.journal.append(&Line::Acknowledged(sequence));
         inner.taken.take_if(|taken| taken.sequence <= sequence);
     }
 
-    /// Whether something is counted that no flush has taken.
-    pub fn has_counted(&self) -> bool {
-        !self.inner().counted.is_empty()
+    /// Whether there is another flush's worth of counts: a store that was away has much to hear.
+    pub fn has_backlog(&self) -> bool {
+        self.inner().counted.len() >= LARGEST_FLUSH
     }
 
     /// Writes the journal anew where that heals or shortens it. To be called now and then, off the requests' path.
@@ -145,20 +150,26 @@ pub struct OpenReply {
     /// With its first line.
     number: Option<u64>,
     tally: Tally,
+    held: Option<Held>,
 }
 
 impl OpenReply {
     /// What the reply has come to so far, as a whole. To be called before the bytes that say so are passed on.
     pub fn record(&mut self, counts: Counts) {
-        let tally = Tally { counts, charged_tokens: 0 };
+        let charged_tokens = self.held.as_ref().map_or(0, |held| held.tokens_of(&counts));
+        let tally = Tally { counts, charged_tokens };
         let difference = tally - self.tally;
         if difference.is_zero() {
             return;
         }
+        let now = Instant::now();
         self.tally = tally;
         let mut inner = self.ledger.inner();
         self.number = Some(inner.write(self.number, &self.key, tally));
-        inner.counted.add(&self.key, difference, Instant::now());
+        inner.counted.add(&self.key, difference, now);
+        if let Some(held) = &mut self.held {
+            held.charge(&difference, now);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs::OpenOptions, io::Write, path::Path, sync::Arc, time::Instant};
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 
 use super::{
@@ -10,15 +10,29 @@ use super::{
     journal::{Line, abandoned},
     ledger::LARGEST_FLUSH,
 };
-use crate::identity::Subject;
+use crate::{clock::Clock, identity::Subject};
+
+/// It is always the same hour.
+struct Epoch;
+
+impl Clock for Epoch {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH
+    }
+}
+
+fn open(directory: &Path, incarnation: &str) -> Arc<Ledger> {
+    Ledger::open(directory, incarnation, Arc::new(Epoch))
+}
 
 fn key(subject: usize) -> UsageKey {
-    UsageKey {
-        subject: Subject(format!("person {subject}")),
-        model: "claude-opus-4-8".to_owned(),
-        upstream: "anthropic".to_owned(),
-        hour: DateTime::UNIX_EPOCH,
-    }
+    let subject = Subject(format!("person {subject}"));
+    UsageKey::at(DateTime::UNIX_EPOCH, subject, "claude-opus-4-8".to_owned(), "anthropic".to_owned())
+}
+
+fn reply(ledger: &Arc<Ledger>, subject: usize) -> OpenReply {
+    let UsageKey { subject, model, upstream, hour: _ } = key(subject);
+    ledger.reply(subject, model, upstream, None)
 }
 
 fn tokens(input_tokens: i64) -> Counts {
@@ -62,7 +76,7 @@ struct Process {
 impl Process {
     fn start(directory: &Path, number: usize) -> Self {
         let incarnation = format!("incarnation-{number}");
-        let ledger = Ledger::open(directory, &incarnation);
+        let ledger = open(directory, &incarnation);
         Self { incarnation, ledger, replies: Vec::new(), sequence: 0, under_way: None }
     }
 
@@ -91,7 +105,7 @@ fn replay(directory: &Path, rows: &mut Rows, mut meanwhile: Option<(i64, Vec<Usa
     for file in abandoned(directory).unwrap() {
         loop {
             let last = rows.last(&file.incarnation);
-            let left = LeftOver::of(file.lines().unwrap(), last);
+            let left = LeftOver::of(file.lines().unwrap(), Some(last));
             if let Some((sequence, usage)) = meanwhile.take() {
                 rows.flush(&file.incarnation, sequence, &usage);
             }
@@ -176,7 +190,7 @@ fn play(steps: Vec<Step>, last: Kill) -> (BTreeMap<UsageKey, Counts>, BTreeMap<U
     for step in steps.into_iter().chain([Step::Kill(last)]) {
         match step {
             Step::Open { subject } => {
-                process.replies.push((subject, process.ledger.reply(key(subject))));
+                process.replies.push((subject, reply(&process.ledger, subject)));
                 totals.push(-1);
             }
             Step::Record { reply, more } if reply < process.replies.len() => {
@@ -225,7 +239,7 @@ fn what_is_too_much_for_one_flush_is_not_lost_by_a_kill_between_two() {
     let (mut rows, mut process) = (Rows::default(), Process::start(directory.path(), 0));
     let subjects = LARGEST_FLUSH + 5;
     for subject in 0..subjects {
-        process.ledger.reply(key(subject)).record(tokens(1));
+        reply(&process.ledger, subject).record(tokens(1));
     }
     process.take();
     assert_eq!(process.under_way.as_ref().unwrap().len(), LARGEST_FLUSH);
@@ -239,18 +253,18 @@ fn what_is_too_much_for_one_flush_is_not_lost_by_a_kill_between_two() {
 #[test]
 fn a_store_that_is_away_costs_memory_by_key_and_the_journal_stays_small() {
     let directory = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(directory.path(), "one");
-    ledger.reply(key(0)).record(tokens(1));
+    let ledger = open(directory.path(), "one");
+    reply(&ledger, 0).record(tokens(1));
     ledger.take(1, Vec::new).unwrap();
     for _ in 0..60_000 {
-        ledger.reply(key(0)).record(tokens(1));
+        reply(&ledger, 0).record(tokens(1));
         ledger.tend();
     }
     assert_eq!(ledger.unflushed(Instant::now()).keys, 2);
     let length = std::fs::metadata(directory.path().join("usage-one.jsonl")).unwrap().len();
     assert!(length < 5 * 1024 * 1024, "{length}");
     drop(ledger);
-    let left = LeftOver::of(abandoned(directory.path()).unwrap()[0].lines().unwrap(), 0);
+    let left = LeftOver::of(abandoned(directory.path()).unwrap()[0].lines().unwrap(), Some(0));
     assert_eq!(left.usage()[0].counts, Counts { requests: 60_001, input_tokens: 60_001, ..Counts::default() });
 }
 
@@ -259,25 +273,25 @@ fn a_journal_that_failed_says_so_and_is_whole_again_when_it_can_be() {
     let directory = tempfile::tempdir().unwrap();
     let blocked = directory.path().join("blocked");
     std::fs::write(&blocked, "").unwrap();
-    let ledger = Ledger::open(&blocked, "one");
-    let mut reply = ledger.reply(key(0));
-    reply.record(tokens(5));
+    let ledger = open(&blocked, "one");
+    let mut open = reply(&ledger, 0);
+    open.record(tokens(5));
     assert!(!ledger.unflushed(Instant::now()).in_journal);
     std::fs::remove_file(&blocked).unwrap();
     ledger.tend();
     assert!(ledger.unflushed(Instant::now()).in_journal);
-    reply.record(tokens(7));
-    drop(reply);
+    open.record(tokens(7));
+    drop(open);
     drop(ledger);
-    let left = LeftOver::of(abandoned(&blocked).unwrap()[0].lines().unwrap(), 0);
+    let left = LeftOver::of(abandoned(&blocked).unwrap()[0].lines().unwrap(), Some(0));
     assert_eq!(left.usage()[0].counts, tokens(7));
 }
 
 #[test]
 fn a_ledger_with_nothing_left_to_tell_leaves_no_file() {
     let directory = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(directory.path(), "one");
-    ledger.reply(key(0)).record(tokens(5));
+    let ledger = open(directory.path(), "one");
+    reply(&ledger, 0).record(tokens(5));
     ledger.close();
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "the store does not know it yet");
     ledger.take(1, Vec::new).unwrap();
@@ -290,10 +304,10 @@ fn a_ledger_with_nothing_left_to_tell_leaves_no_file() {
 #[test]
 fn a_journal_names_the_person_by_subject_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(directory.path(), "one");
-    let mut reply = ledger.reply(key(0));
-    reply.record(tokens(5));
-    reply.record(tokens(7));
+    let ledger = open(directory.path(), "one");
+    let mut open = reply(&ledger, 0);
+    open.record(tokens(5));
+    open.record(tokens(7));
     let text = std::fs::read_to_string(directory.path().join("usage-one.jsonl")).unwrap();
     let opened = r#"{"opened":{"reply":0,"key":{"subject":"person 0","model":"claude-opus-4-8","upstream":"anthropic","hour":"1970-01-01T00:00:00Z"},"tally":[1,5,0,0,0,0,0,0]}}"#;
     let counted = r#"{"counted":{"reply":0,"tally":[1,7,0,0,0,0,0,0]}}"#;

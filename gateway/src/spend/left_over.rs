@@ -20,16 +20,14 @@ struct Reply {
 }
 
 impl LeftOver {
-    /// `acknowledged` is the number of the last flush of that process which the store has applied. Each reply's last line
-    /// counts, less what it had come to at that flush's boundary.
-    pub fn of(lines: Vec<Line<'_>>, acknowledged: i64) -> Self {
-        let boundaries = lines.iter().filter_map(|line| match line {
-            Line::Flush(sequence) | Line::Base(sequence) => Some(*sequence),
-            Line::Opened { .. } | Line::Counted { .. } => None,
-        });
+    /// `last` is the number of the last flush of that process which the store has applied; `None` where the store knows
+    /// nothing of that process (any more), and the journal has to say it. Each reply's last line counts, less what it had come
+    /// to at that flush's boundary.
+    pub fn of(lines: Vec<Line<'_>>, last: Option<i64>) -> Self {
+        let acknowledged = last.or(newest(&lines, is_acknowledged)).unwrap_or_default();
         // A flush without a boundary: the journal had failed before, and what it has was in that flush; or another process
         // has told the store and was killed before it removed the file.
-        let newest = boundaries.max().unwrap_or_default();
+        let newest = newest(&lines, is_boundary).unwrap_or_default();
         let mut left = Self { tallies: BTreeMap::new(), sequence: newest.max(acknowledged) + 1 };
         if newest < acknowledged {
             return left;
@@ -71,19 +69,37 @@ impl LeftOver {
     }
 }
 
+fn is_boundary(line: &Line<'_>) -> Option<i64> {
+    match line {
+        Line::Flush(sequence) | Line::Base(sequence) => Some(*sequence),
+        Line::Opened { .. } | Line::Counted { .. } | Line::Acknowledged(_) => None,
+    }
+}
+
+fn is_acknowledged(line: &Line<'_>) -> Option<i64> {
+    match line {
+        Line::Acknowledged(sequence) | Line::Base(sequence) => Some(*sequence),
+        Line::Opened { .. } | Line::Counted { .. } | Line::Flush(_) => None,
+    }
+}
+
+fn newest(lines: &[Line<'_>], sequence: fn(&Line<'_>) -> Option<i64>) -> Option<i64> {
+    lines.iter().filter_map(sequence).max()
+}
+
 fn replies(lines: Vec<Line<'_>>, acknowledged: i64) -> HashMap<u64, Reply> {
-    let is_boundary = |line: &Line<'_>| match line {
+    let is_told = |line: &Line<'_>| match line {
         Line::Flush(sequence) => *sequence <= acknowledged,
         Line::Base(_) => true,
-        Line::Opened { .. } | Line::Counted { .. } => false,
+        Line::Opened { .. } | Line::Counted { .. } | Line::Acknowledged(_) => false,
     };
-    let told = lines.iter().rposition(is_boundary).map_or(0, |boundary| boundary + 1);
+    let told = lines.iter().rposition(is_told).map_or(0, |boundary| boundary + 1);
     let mut replies: HashMap<u64, Reply> = HashMap::new();
     for (place, line) in lines.into_iter().enumerate() {
         let (number, key, tally) = match line {
             Line::Opened { reply, key, tally } => (reply, Some(key.into_owned()), tally),
             Line::Counted { reply, tally } => (reply, None, tally),
-            Line::Flush(_) | Line::Base(_) => continue,
+            Line::Flush(_) | Line::Acknowledged(_) | Line::Base(_) => continue,
         };
         let reply = replies.entry(number).or_default();
         reply.key = key.or(reply.key.take());
@@ -125,7 +141,7 @@ mod tests {
     }
 
     fn input(lines: Vec<Line<'_>>, acknowledged: i64) -> i64 {
-        LeftOver::of(lines, acknowledged).usage().iter().map(|delta| delta.counts.input_tokens).sum()
+        LeftOver::of(lines, Some(acknowledged)).usage().iter().map(|delta| delta.counts.input_tokens).sum()
     }
 
     #[test]
@@ -139,16 +155,23 @@ mod tests {
 
     #[test]
     fn a_flush_that_the_journal_does_not_know_leaves_nothing() {
-        assert!(LeftOver::of(vec![opened(1, "a", 5), Line::Flush(1), counted(1, 9)], 2).is_empty());
-        assert!(LeftOver::of(vec![opened(1, "a", 5)], 1).is_empty());
+        assert!(LeftOver::of(vec![opened(1, "a", 5), Line::Flush(1), counted(1, 9)], Some(2)).is_empty());
+        assert!(LeftOver::of(vec![opened(1, "a", 5)], Some(1)).is_empty());
     }
 
     #[test]
     fn what_was_told_for_a_dead_process_is_not_taken_for_a_flush_of_its_own() {
         let lines = || vec![opened(1, "a", 5), Line::Flush(1), counted(1, 9)];
-        let told_as = LeftOver::of(lines(), 0).sequence();
+        let told_as = LeftOver::of(lines(), Some(0)).sequence();
         assert_eq!(told_as, 2);
-        assert!(LeftOver::of(lines(), told_as).is_empty());
+        assert!(LeftOver::of(lines(), Some(told_as)).is_empty());
+    }
+
+    #[test]
+    fn where_the_store_has_forgotten_the_process_its_journal_says_what_was_told() {
+        let lines = || vec![opened(1, "a", 5), Line::Flush(1), Line::Acknowledged(1), counted(1, 9), Line::Flush(2)];
+        assert_eq!(LeftOver::of(lines(), None).usage()[0].counts.input_tokens, 4);
+        assert_eq!(LeftOver::of(lines()[..2].to_vec(), None).usage()[0].counts.input_tokens, 5);
     }
 
     #[test]
@@ -161,7 +184,7 @@ mod tests {
 
     #[test]
     fn limits_are_charged_for_what_is_left_of_their_person() {
-        let left = LeftOver::of(vec![opened(1, "a", 5), opened(2, "b", 7), opened(3, "a", 1)], 0);
+        let left = LeftOver::of(vec![opened(1, "a", 5), opened(2, "b", 7), opened(3, "a", 1)], Some(0));
         let alice = Subject("a".to_owned());
         assert_eq!(left.charged(&alice, Unit::Tokens), 6);
         assert_eq!(left.charged(&alice, Unit::Requests), 2);

@@ -4,7 +4,11 @@
 //! numbers of their meter's unit, never floating point.
 
 pub mod accumulators;
+pub mod book;
+#[cfg(test)]
+mod book_tests;
 pub mod escrow;
+pub mod held;
 pub mod journal;
 pub mod ledger;
 #[cfg(test)]
@@ -15,6 +19,8 @@ mod pace;
 pub mod tally;
 mod usage_key;
 
+pub use book::{Book, Want};
+pub use held::Held;
 pub use ledger::{Ledger, OpenReply, Told, Unflushed};
 pub use left_over::LeftOver;
 pub use meter::{Amount, LimitKey, Meter, Period, Unit};

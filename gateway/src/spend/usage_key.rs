@@ -2,7 +2,7 @@
 
 use std::ops::{Add, Sub};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::Subject;
@@ -15,6 +15,14 @@ pub struct UsageKey {
     pub upstream: String,
     /// The full hour, UTC, in which the reply began.
     pub hour: DateTime<Utc>,
+}
+
+impl UsageKey {
+    /// For a reply that began at that moment.
+    pub fn at(began: DateTime<Utc>, subject: Subject, model: String, upstream: String) -> Self {
+        let into_the_hour = TimeDelta::seconds(began.timestamp().rem_euclid(3_600));
+        Self { subject, model, upstream, hour: began.trunc_subsecs(0) - into_the_hour }
+    }
 }
 
 /// Counters of one key; each is priced apart, so none is folded into another.
@@ -75,4 +83,20 @@ impl Sub for Counts {
 pub struct UsageDelta {
     pub key: UsageKey,
     pub counts: Counts,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_counts_in_the_hour_in_which_it_began() {
+        let key = |began: &str| {
+            let began = began.parse().unwrap();
+            UsageKey::at(began, Subject("a".to_owned()), "m".to_owned(), "u".to_owned()).hour.to_rfc3339()
+        };
+        assert_eq!(key("2026-03-01T10:59:59.999Z"), "2026-03-01T10:00:00+00:00");
+        assert_eq!(key("2026-03-01T11:00:00Z"), "2026-03-01T11:00:00+00:00");
+        assert_eq!(key("1969-12-31T23:30:00Z"), "1969-12-31T23:00:00+00:00");
+    }
 }

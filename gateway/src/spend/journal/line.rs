@@ -22,7 +22,9 @@ pub enum Line<'a> {
     },
     /// What stands above is in the flush of this number, or in one before it.
     Flush(i64),
-    /// As `Flush`, in a file that was written anew: the store had acknowledged this number then.
+    /// The store has applied the flush of this number.
+    Acknowledged(i64),
+    /// As `Flush` and `Acknowledged`, in a file that was written anew.
     Base(i64),
 }
 
