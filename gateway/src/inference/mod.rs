@@ -1,4 +1,4 @@
-//! The model proxy: admitted → body → model → upstreams → relay → usage.
+//! The model proxy: admitted → body → model → policy → upstreams → relay → usage.
 //!
 //! Invariant: the path asks nobody. The bearer is verified locally, nothing here touches the store, and bytes are not rebuilt.
 
@@ -18,8 +18,9 @@ pub mod report;
 pub mod scan;
 pub mod tap;
 pub mod usage;
+pub mod verdict;
 
 pub use catalogue::Catalogue;
 pub use desk::{Desk, Shared};
-pub use models::Models;
+pub use models::{GrantedModel, Models};
 pub use refusal::Refusal;

@@ -5,10 +5,14 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
+use gateway_config::Policy;
 
 use super::{
     Effective, PolicySet, Revision,
@@ -25,6 +29,8 @@ const RESULTS: usize = 512;
 /// Shared by whoever decides something for a person.
 pub struct LivePolicies {
     snapshot: ArcSwap<Snapshot>,
+    /// Something newer is there, and not valid.
+    refusing: AtomicBool,
 }
 
 #[derive(Default)]
@@ -45,7 +51,10 @@ impl LivePolicies {
     }
 
     pub fn new(set: PolicySet) -> Self {
-        Self { snapshot: ArcSwap::from_pointee(Snapshot { set, kept: RwLock::default() }) }
+        Self {
+            snapshot: ArcSwap::from_pointee(Snapshot { set, kept: RwLock::default() }),
+            refusing: AtomicBool::default(),
+        }
     }
 
     /// What holds for somebody. Costs one look-up unless nobody like them has come under this revision.
@@ -70,7 +79,27 @@ impl LivePolicies {
     /// A whole revision in place of another. The old one is freed here, not by a request that saw it last.
     pub fn replace(&self, set: PolicySet) {
         let old = self.snapshot.swap(Arc::new(Snapshot { set, kept: RwLock::default() }));
+        self.taken();
         drop(old);
+    }
+
+    /// Whether these very policies hold.
+    pub fn holds(&self, policies: &[Policy]) -> bool {
+        self.snapshot.load().set.policies().map(|(_, policy)| policy).eq(policies)
+    }
+
+    /// What is newer is not valid: what holds stays.
+    pub fn refused(&self) {
+        self.refusing.store(true, Ordering::Relaxed);
+    }
+
+    /// What is newest holds.
+    pub fn taken(&self) {
+        self.refusing.store(false, Ordering::Relaxed);
+    }
+
+    pub fn is_refusing(&self) -> bool {
+        self.refusing.load(Ordering::Relaxed)
     }
 }
 

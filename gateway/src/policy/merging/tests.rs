@@ -210,6 +210,7 @@ proptest! {
         for tool in base["disabledBuiltinTools"].as_array().into_iter().flatten() {
             prop_assert!(merged["disabledBuiltinTools"].as_array().is_some_and(|tools| tools.contains(tool)));
         }
-        prop_assert_eq!(desktop(Some(&base), Some(&merged)), Some(merged.clone()));
+        let again = desktop(Some(&base), Some(&merged));
+        prop_assert_eq!(again, Some(merged));
     }
 }
