@@ -7,7 +7,9 @@
 pub mod bell;
 pub mod device_grant;
 mod error;
+pub mod flush;
 pub mod health;
+pub mod limit;
 mod open;
 pub mod pod;
 pub mod policy;
@@ -15,6 +17,7 @@ pub mod rate_window;
 pub mod revocation;
 pub mod seen_session;
 pub mod session;
+mod usage;
 
 use std::{
     sync::{
