@@ -1,4 +1,5 @@
-//! `claude-gateway --config FILE` serves; `claude-gateway check --config FILE` says whether it would.
+//! `claude-gateway --config FILE` serves; `claude-gateway check --config FILE` says whether it would, and `claude-gateway
+//! explain` what it would decide.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,7 +12,8 @@ use anyhow::Context;
 use aws_lc_rs::rand::SystemRandom;
 use clap::{Parser, Subcommand};
 use gateway::{
-    boot::{Plan, Running, start},
+    admin::Question,
+    boot::{Plan, Running, explain, start},
     clock::SystemClock,
     door::watch::Patience,
     session::Lifetimes,
@@ -46,6 +48,23 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Says which policy decides for a person, and why: matches, settings and their origins, models, limits.
+    Explain {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The person's subject or e-mail address.
+        #[arg(long, value_name = "USER")]
+        user: String,
+        /// The groups that the identity provider says the person is in, separated by commas.
+        #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
+        groups: Vec<String>,
+        /// Also says whether the person may use this model.
+        #[arg(long, value_name = "MODEL")]
+        model: Option<String>,
+        /// Prints JSON, as the admin API answers.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[expect(clippy::print_stderr, reason = "the words before there is a log, and the one line when a boot fails")]
@@ -58,6 +77,11 @@ fn main() -> ExitCode {
             loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
             println!("{} is valid", config.display());
         }),
+        (_, Some(Command::Explain { config, user, groups, model, json })) => {
+            let question = Question { user, groups, model };
+            explained(&config, &environment, &question, json, |warning| eprintln!("warning: {warning}"))
+                .map(|text| println!("{text}"))
+        }
         (Some(config), None) => judge(&config, &environment).and_then(|(loaded, process)| {
             serve(config, environment, loaded, process).map_err(|error| format!("the gateway did not start: {error:#}"))
         }),
@@ -84,6 +108,23 @@ fn judge(path: &Path, environment: &Environment) -> Result<(Loaded, ProcessSetti
             let errors = [loaded.err(), process.err()].into_iter().flatten();
             Err(errors.map(|errors| errors.to_string()).collect::<Vec<_>>().join("\n"))
         }
+    }
+}
+
+fn explained(
+    path: &Path,
+    environment: &Environment,
+    question: &Question,
+    json: bool,
+    warn: impl Fn(String),
+) -> Result<String, String> {
+    let (loaded, _) = judge(path, environment)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let explained = runtime.block_on(explain(&loaded.config, question, warn)).map_err(|error| format!("{error:#}"))?;
+    match json {
+        true => serde_json::to_string_pretty(&explained).map_err(|error| error.to_string()),
+        false => Ok(explained.to_string().trim_end().to_owned()),
     }
 }
 

@@ -203,7 +203,7 @@ impl Foundation {
             .merge(oauth::routes(self.oauth_parts(plan, sessions)))
             .merge(listing::routes(shared.clone()))
             .merge(protocol_page::routes())
-            .merge(self.admin_routes(sessions));
+            .merge(self.admin_routes(sessions, shared));
         Arc::new(Door {
             access: config.access_control.clone(),
             trusted_proxies: config.listen.trusted_proxies.clone(),
@@ -219,10 +219,11 @@ impl Foundation {
         })
     }
 
-    fn admin_routes(&self, sessions: &Arc<Sessions>) -> Router {
+    fn admin_routes(&self, sessions: &Arc<Sessions>, shared: &Arc<Shared>) -> Router {
         let Some(keys) = self.admin_keys.clone() else { return Router::new() };
         let (store, audit) = (self.store.clone(), self.audit.clone());
-        admin::routes(AdminParts { keys, sessions: sessions.clone(), store, audit })
+        let (sessions, shared) = (sessions.clone(), shared.clone());
+        admin::routes(AdminParts { keys, sessions, shared, store, audit })
     }
 
     fn readyz(&self, plan: &Plan) -> Readyz {
