@@ -20,8 +20,12 @@ use gateway::{
     telemetry::{Lines, logs},
 };
 use gateway_config::{Config, Environment, Loaded, LogLevel, ProcessSettings};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::Level;
+
+/// The store is told what was counted last; what it cannot be told stays in the journal.
+const LAST_FLUSH: Duration = Duration::from_secs(5);
+const AT_ONCE: Duration = Duration::from_millis(500);
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -156,20 +160,39 @@ fn serve(path: PathBuf, environment: Environment, loaded: Loaded, process: Proce
 
 /// The first signal drains, the second ends at once.
 async fn until_told(running: Running, drain_timeout: Duration) -> anyhow::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let mut signals = Signals::listen()?;
+    signals.next().await;
     tracing::info!("draining");
+    let patience = tokio::select! {
+        () = running.lifecycle.drain(drain_timeout) => LAST_FLUSH,
+        () = signals.next() => AT_ONCE,
+    };
+    running.lifecycle.end_now();
     tokio::select! {
-        () = running.lifecycle.drain(drain_timeout) => {}
-        _ = terminate.recv() => running.lifecycle.end_now(),
-        _ = interrupt.recv() => running.lifecycle.end_now(),
+        _ = tokio::time::timeout(patience, running.ended()) => {}
+        () = signals.next() => {}
     }
-    let _ = tokio::time::timeout(Duration::from_millis(500), running.ended()).await;
     tracing::info!("ended");
     Ok(())
+}
+
+/// What asks a process to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn level(level: LogLevel) -> Level {

@@ -25,6 +25,7 @@ use crate::{
     door::{Arrival, reply::Content},
     policy::{Applied, LivePolicies},
     session::{Admitted, Verifier, bearer},
+    spend::Ledger,
     telemetry::{
         Audit, Metrics,
         metrics::{Answered as AnsweredLabel, Endpoint},
@@ -44,6 +45,7 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     pub bounds: Bounds,
     pub ttfb: Duration,
+    pub ledger: Arc<Ledger>,
 }
 
 /// One thread's: the shared parts and its own idle connections.
@@ -75,7 +77,10 @@ impl Desk {
         let Shared { audit, metrics, .. } = &*self.shared;
         let mut report = Report::new(audit.clone(), metrics.clone(), arrival, admitted.clone(), endpoint);
         match self.forward(&request_id, &admitted, request, &mut report).await {
-            Ok(answered) => relayed(answered, link, request_id, report),
+            Ok(answered) => {
+                report.begin_reply(&self.shared.ledger);
+                relayed(answered, link, request_id, report)
+            }
             Err(refusal) => {
                 report.status = refusal.status().as_u16();
                 report.ending = Ending::Refused;

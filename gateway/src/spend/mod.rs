@@ -8,6 +8,7 @@ pub mod book;
 #[cfg(test)]
 mod book_tests;
 pub mod escrow;
+pub mod flusher;
 pub mod held;
 pub mod journal;
 pub mod ledger;
@@ -16,13 +17,16 @@ mod ledger_tests;
 pub mod left_over;
 mod meter;
 mod pace;
+pub mod replay;
 pub mod tally;
 mod usage_key;
 
 pub use book::{Book, Want};
+pub use flusher::{Flusher, Flushing};
 pub use held::Held;
 pub use ledger::{Ledger, OpenReply, Told, Unflushed};
 pub use left_over::LeftOver;
 pub use meter::{Amount, LimitKey, Meter, Period, Unit};
 pub use pace::Pace;
+pub use replay::Replay;
 pub use usage_key::{Counts, UsageDelta, UsageKey};
