@@ -20,7 +20,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::{
     held::Held,
-    joined::{ENOUGH, Joined, join},
+    joined::{ENOUGH, Joined, ROOM, join},
     link::Link,
     refusal::envelope,
     report::{Ending, Report},
@@ -131,7 +131,7 @@ impl Relay {
 
     /// Takes what is ready, up to one write's worth.
     fn take(&mut self, cx: &mut Context<'_>) -> Taken {
-        let mut chunks = Joined::expecting(ENOUGH / 2);
+        let mut chunks = Joined::expecting(ROOM);
         let mut driven = false;
         loop {
             match Pin::new(&mut self.source.body).poll_frame(cx) {
@@ -188,7 +188,7 @@ impl Relay {
         }
         self.end = End::Clean;
         self.report.ending = Ending::Complete;
-        join(last, &self.held.bytes.split())
+        join(last, self.held.bytes.split().freeze())
     }
 
     /// Ends the reply here: an error event after the last whole one, or nothing where there is no way to say it.
@@ -203,7 +203,7 @@ impl Relay {
         self.end = End::Told;
         let data = envelope(StatusCode::INTERNAL_SERVER_ERROR, why, &self.request_id);
         let torn: &[u8] = if self.held.torn { b"\n\n" } else { b"" };
-        join(last, &[torn, b"event: error\ndata: ", data.as_ref(), b"\n\n"].concat())
+        join(last, [torn, b"event: error\ndata: ", data.as_ref(), b"\n\n"].concat().into())
     }
 
     /// The connection goes back to the pool at once if it is idle, else as soon as it is.
