@@ -289,11 +289,10 @@ impl Drop for Relay {
 
 fn tap_for(headers: &HeaderMap) -> Tap {
     let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
-    if headers.contains_key(header::CONTENT_ENCODING) {
-        Tap::Blind
-    } else if kind.starts_with(b"text/event-stream") {
+    let plain = !headers.contains_key(header::CONTENT_ENCODING);
+    if plain && kind.starts_with(b"text/event-stream") {
         Tap::Stream(StreamTap::default())
-    } else if kind.starts_with(b"application/json") {
+    } else if plain && kind.starts_with(b"application/json") {
         Tap::Json(JsonTap::default())
     } else {
         Tap::Blind
