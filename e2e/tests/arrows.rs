@@ -90,7 +90,9 @@ fn only_the_rooms_that_may_use_a_library_name_it() {
 
 #[test]
 fn rooms_below_do_not_look_up() {
-    const BELOW: [(&str, &[&str]); 7] = [
+    const BELOW: [(&str, &[&str]); 8] = [
+        // But for its two routes, which know who asks from where.
+        ("policy", &["admin", "oauth", "inference", "upstream", "boot"]),
         ("store", &["door", "oauth", "inference", "upstream", "boot"]),
         ("identity", &["door", "oauth", "inference", "session", "store", "upstream", "boot"]),
         ("upstream", &["door", "oauth", "inference", "store", "boot"]),
