@@ -90,15 +90,13 @@ fn only_the_rooms_that_may_use_a_library_name_it() {
 
 #[test]
 fn rooms_below_do_not_look_up() {
-    const BELOW: [(&str, &[&str]); 8] = [
-        // But for its two routes, which know who asks from where.
-        ("policy", &["admin", "oauth", "inference", "upstream", "boot"]),
+    const BELOW: [(&str, &[&str]); 7] = [
         ("store", &["door", "oauth", "inference", "upstream", "boot"]),
         ("identity", &["door", "oauth", "inference", "session", "store", "upstream", "boot"]),
         ("upstream", &["door", "oauth", "inference", "store", "boot"]),
         ("telemetry", &["door", "oauth", "inference", "identity", "session", "store", "upstream", "boot"]),
         ("session", &["door", "oauth", "inference", "upstream", "boot"]),
-        ("policy", &["admin", "oauth", "inference", "upstream", "store", "boot"]),
+        ("policy", &["admin", "oauth", "inference", "upstream", "boot"]),
         ("inference", &["admin", "oauth", "store", "boot"]),
     ];
     let pod = root().join("gateway/src");
