@@ -13,6 +13,7 @@ pub mod relay;
 pub mod report;
 pub mod scan;
 pub mod tap;
+pub mod text_bytes;
 pub mod usage;
 
 pub use catalogue::Catalogue;

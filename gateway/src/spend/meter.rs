@@ -25,6 +25,17 @@ pub enum Unit {
     Places,
 }
 
+/// Over which time a meter counts, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Period {
+    /// A bucket that holds one minute's amount and refills continuously.
+    Minute,
+    Day,
+    Month,
+    /// Nothing is used up.
+    Always,
+}
+
 /// One limit of one person, the same on every pod.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LimitKey {
@@ -49,6 +60,15 @@ impl Meter {
         }
     }
 
+    pub fn period(self) -> Period {
+        match self {
+            Self::TokensPerMinute | Self::RequestsPerMinute => Period::Minute,
+            Self::TokensPerDay => Period::Day,
+            Self::TokensPerMonth => Period::Month,
+            Self::ConcurrentRequests => Period::Always,
+        }
+    }
+
     /// The word in the store and in metrics.
     pub fn word(self) -> &'static str {
         match self {
@@ -62,5 +82,17 @@ impl Meter {
 
     pub fn named(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|meter| meter.word() == word)
+    }
+}
+
+impl Period {
+    /// The word in the store.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Minute => "minute",
+            Self::Day => "day",
+            Self::Month => "month",
+            Self::Always => "always",
+        }
     }
 }

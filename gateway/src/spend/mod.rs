@@ -4,8 +4,14 @@
 //! numbers of their meter's unit, never floating point.
 
 pub mod escrow;
+mod estimate;
 mod meter;
+mod one_request;
+mod over_limit;
 mod usage_key;
 
+pub use estimate::{Asked, Estimate, Lesson, Recents, Seen};
 pub use meter::{Amount, LimitKey, Meter, Unit};
+pub use one_request::Wish;
+pub use over_limit::{Advice, OverLimit};
 pub use usage_key::{Counts, UsageDelta, UsageKey};
