@@ -90,13 +90,14 @@ fn serve(path: PathBuf, environment: Environment, loaded: Loaded, process: Proce
         tracing::warn!("{warning}");
     }
     let drain_timeout = process.drain_timeout;
+    let patience = Patience { stalled: process.client_stall, ..Patience::default() };
     let plan = Plan {
         lifetimes: Lifetimes::of(&loaded.config.session),
         config: loaded.config,
         process,
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom::new()),
-        patience: Patience::default(),
+        patience,
         lines: lines.clone(),
         source: Some((path, environment)),
     };

@@ -100,6 +100,20 @@ async fn a_cooldown_is_honoured_and_the_other_upstream_is_asked_first() {
 }
 
 #[tokio::test]
+async fn when_all_are_closed_they_are_asked_in_their_order_all_the_same() {
+    let stage = Stage::with(three(), |config| config).await;
+    for provider in &stage.providers {
+        provider.then_429(Duration::from_secs(60));
+    }
+    assert_eq!(told(&stage).await.0, 429);
+    assert_eq!(stage.providers.iter().map(|provider| provider.take_requests().len()).sum::<usize>(), 3);
+    stage.providers[0].then_503();
+    assert_eq!(told(&stage).await.0, 200);
+    let counts: Vec<_> = stage.providers.iter().map(|provider| provider.requests().len()).collect();
+    assert_eq!(counts, [1, 1, 0], "the first, and after its failure the second");
+}
+
+#[tokio::test]
 async fn an_upstream_serves_only_the_models_that_its_globs_name() {
     let stage = Stage::with(three(), |config| {
         config

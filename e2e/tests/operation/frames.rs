@@ -1,11 +1,32 @@
 //! HTTP/2 by hand (RFC 9113), for what no client library sends.
 
+const END_STREAM: u8 = 0x1;
 pub(crate) const END_HEADERS: u8 = 0x4;
 pub(crate) const CANCEL: u32 = 0x8;
 
 /// What a client says first: the preface and empty settings.
 pub(crate) fn opening() -> Vec<u8> {
     [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(0x4, 0, 0, &[])].concat()
+}
+
+/// What a client says first that has no room for any reply's body.
+pub(crate) fn opening_without_windows() -> Vec<u8> {
+    const INITIAL_WINDOW_SIZE: [u8; 6] = [0, 0x4, 0, 0, 0, 0];
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(0x4, 0, 0, &INITIAL_WINDOW_SIZE)].concat()
+}
+
+/// Settings that change nothing, to be acknowledged all the same.
+pub(crate) fn settings() -> Vec<u8> {
+    frame(0x4, 0, 0, &[])
+}
+
+pub(crate) fn ping() -> Vec<u8> {
+    frame(0x6, 0, 0, b"say pong")
+}
+
+/// The whole body of a request.
+pub(crate) fn body(stream: u32, bytes: &[u8]) -> Vec<u8> {
+    frame(0x0, END_STREAM, stream, bytes)
 }
 
 /// Opens a stream whose body is still to come.

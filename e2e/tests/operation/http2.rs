@@ -2,19 +2,33 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
 use e2e::cast::{
     client::{Http2, Raw},
     provider::{Message, Provider, Reply},
     stage::{MODEL, Stage},
 };
 
-use crate::frames::{self, CANCEL, END_HEADERS};
+use crate::{
+    frames::{self, CANCEL, END_HEADERS},
+    patience::{PATIENCE, eventually},
+};
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
 fn resident(stage: &Stage) -> u64 {
     let statm = std::fs::read_to_string(format!("/proc/{}/statm", stage.gateway.pid().unwrap())).unwrap();
     statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+/// Processor time that the gateway has used so far.
+fn spent(stage: &Stage) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", stage.gateway.pid().unwrap())).unwrap();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    // Hundredths of a second, in user and kernel mode.
+    Duration::from_millis(10 * fields[11..=12].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum::<u64>())
 }
 
 async fn answers_streams(stage: &Stage) {
@@ -145,4 +159,59 @@ async fn a_header_list_over_the_cap_is_431_and_one_below_it_is_not() {
         assert_eq!(asked.send_on(&http2).await.unwrap().status, expected, "{headers} headers of 16 kB");
     }
     assert_eq!(stage.provider().requests().len(), 1);
+}
+
+/// P4: pings and settings that are sent without end, by a client that reads the answers.
+#[tokio::test]
+async fn a_flood_of_pings_or_settings_is_cut_off_and_costs_nobody_anything() {
+    let stage = Stage::new().await;
+    assert_eq!(stage.ask(&Stage::prompt(false)).send().await.unwrap().status, 200);
+    let before = resident(&stage);
+    for frame in [frames::ping(), frames::settings()] {
+        let (mut answers, mut flood) = TcpStream::connect(stage.client.address()).await.unwrap().into_split();
+        let answered = tokio::spawn(async move { tokio::io::copy(&mut answers, &mut tokio::io::sink()).await });
+        flood.write_all(&frames::opening()).await.unwrap();
+        let (since, spent_before) = (Instant::now(), spent(&stage));
+        let many = frame.repeat(1_000);
+        let flooding = tokio::spawn(async move { while flood.write_all(&many).await.is_ok() {} });
+        while !flooding.is_finished() {
+            let asked = Instant::now();
+            assert_eq!(stage.ask(&Stage::prompt(false)).send().await.unwrap().status, 200);
+            assert!(asked.elapsed() < Duration::from_secs(5), "others wait {:?}", asked.elapsed());
+            assert!(since.elapsed() < PATIENCE, "a flood of {frame:?} is answered for ever");
+        }
+        let _ = answered.await;
+        let cost = spent(&stage) - spent_before;
+        assert!(cost < Duration::from_secs(5), "{cost:?} of processor time for one connection");
+    }
+    let grown = resident(&stage).saturating_sub(before);
+    assert!(grown < 10 * MEBIBYTE, "grown by {} MiB", grown / MEBIBYTE);
+}
+
+/// R15: a window that never opens, and a client that answers every ping.
+#[tokio::test]
+async fn a_stream_whose_window_never_opens_gives_its_place_back() {
+    let stage = Stage::with(vec![Provider::start().unwrap()], |config| {
+        config.set("/upstreams/0/max_concurrent", json!(1)).environment("CLAUDE_GATEWAY_CLIENT_STALL_MS", "3000")
+    })
+    .await;
+    stage.provider().then(Reply::stream(&Message::new(MODEL).deltas(100_000)).every(Duration::from_millis(20)));
+    let mut raw = Raw::connect(stage.client.address()).await.unwrap();
+    let request = frames::request("POST", "/v1/messages", &stage.tokens.access_token);
+    let head = [request, frames::literal("anthropic-version", "2023-06-01")].concat();
+    raw.send(frames::opening_without_windows()).await.unwrap();
+    raw.send(frames::headers(1, END_HEADERS, &head)).await.unwrap();
+    raw.send(frames::body(1, Stage::prompt(true).to_string().as_bytes())).await.unwrap();
+    stage.provider().wait_for_requests(1).await.unwrap();
+    assert_eq!(stage.ask(&Stage::prompt(false)).send().await.unwrap().status, 529, "the one place is taken");
+    eventually("the place is free", async || stage.ask(&Stage::prompt(false)).send().await.unwrap().status == 200)
+        .await;
+    stage.provider().wait_for_abandoned(1).await.unwrap();
+    // Only the stream ended: its connection serves the next one.
+    raw.send(frames::headers(3, END_HEADERS, &head)).await.unwrap();
+    raw.send(frames::body(3, b"{}")).await.unwrap();
+    let audited =
+        |key: &str, value: serde_json::Value| stage.gateway.audit("inference").iter().any(|line| line[key] == value);
+    eventually("the next stream is answered", async || audited("status", json!(400))).await;
+    assert!(audited("ending", json!("client_gone")), "{:#?}", stage.gateway.audit("inference"));
 }

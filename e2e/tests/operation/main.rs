@@ -13,3 +13,4 @@ mod patience;
 mod reload;
 mod store;
 mod tls;
+mod traces;

@@ -10,7 +10,8 @@ use crate::{
 };
 
 const DRAIN_TIMEOUT_MS: u64 = 25_000;
-const MAX_DRAIN_TIMEOUT_MS: u64 = 3_600_000;
+const CLIENT_STALL_MS: u64 = 120_000;
+const HOUR_MS: u64 = 3_600_000;
 
 /// Names and values; values never print.
 #[derive(Clone, Default)]
@@ -23,6 +24,8 @@ pub struct ProcessSettings {
     /// `CLAUDE_GATEWAY_ALLOW_LOOPBACK`: the gateway's own requests may go to loopback addresses.
     pub allow_loopback: bool,
     pub drain_timeout: Duration,
+    /// `CLAUDE_GATEWAY_CLIENT_STALL_MS`: how long a client may take nothing of its reply.
+    pub client_stall: Duration,
     /// Effective: asked for, with a proxy set, `NO_PROXY` empty and loopback not allowed.
     pub proxy_is_boundary: bool,
     pub https_proxy: Option<Url>,
@@ -79,7 +82,8 @@ impl ProcessSettings {
         let mut settings = Self {
             log_level: variables.log_level(),
             allow_loopback: variables.flag("CLAUDE_GATEWAY_ALLOW_LOOPBACK"),
-            drain_timeout: variables.drain_timeout(),
+            drain_timeout: variables.milliseconds("CLAUDE_GATEWAY_DRAIN_TIMEOUT_MS", 0, DRAIN_TIMEOUT_MS),
+            client_stall: variables.milliseconds("CLAUDE_GATEWAY_CLIENT_STALL_MS", 1_000, CLIENT_STALL_MS),
             proxy_is_boundary: variables.flag("CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY"),
             https_proxy: variables.proxy(["https_proxy", "HTTPS_PROXY"]),
             http_proxy: variables.proxy(["http_proxy", "HTTP_PROXY"]),
@@ -113,12 +117,21 @@ impl ProcessSettings {
 impl fmt::Debug for ProcessSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A proxy's URL may carry a password.
-        let Self { log_level, allow_loopback, drain_timeout, proxy_is_boundary, https_proxy, http_proxy, no_proxy } =
-            self;
+        let Self {
+            log_level,
+            allow_loopback,
+            drain_timeout,
+            client_stall,
+            proxy_is_boundary,
+            https_proxy,
+            http_proxy,
+            no_proxy,
+        } = self;
         f.debug_struct("ProcessSettings")
             .field("log_level", log_level)
             .field("allow_loopback", allow_loopback)
             .field("drain_timeout", drain_timeout)
+            .field("client_stall", client_stall)
             .field("proxy_is_boundary", proxy_is_boundary)
             .field("https_proxy", &https_proxy.as_ref().and_then(Url::host_str))
             .field("http_proxy", &http_proxy.as_ref().and_then(Url::host_str))
@@ -158,19 +171,19 @@ impl Variables<'_> {
         }
     }
 
-    fn drain_timeout(&self) -> Duration {
-        const NAME: &str = "CLAUDE_GATEWAY_DRAIN_TIMEOUT_MS";
-        let written = self.environment.get(NAME).filter(|text| !text.is_empty());
-        let milliseconds = written.map_or(Ok(DRAIN_TIMEOUT_MS), str::parse);
+    /// From `least` to an hour.
+    fn milliseconds(&self, name: &str, least: u64, usual: u64) -> Duration {
+        let written = self.environment.get(name).filter(|text| !text.is_empty());
+        let milliseconds = written.map_or(Ok(usual), str::parse);
         match milliseconds {
-            Ok(milliseconds) if milliseconds <= MAX_DRAIN_TIMEOUT_MS => Duration::from_millis(milliseconds),
+            Ok(milliseconds) if (least..=HOUR_MS).contains(&milliseconds) => Duration::from_millis(milliseconds),
             _ => {
                 self.refuse(
-                    NAME,
-                    format!("is no whole number of milliseconds from 0 to {MAX_DRAIN_TIMEOUT_MS}"),
-                    format!("set a number such as {DRAIN_TIMEOUT_MS}"),
+                    name,
+                    format!("is no whole number of milliseconds from {least} to {HOUR_MS}"),
+                    format!("set a number such as {usual}"),
                 );
-                Duration::from_millis(DRAIN_TIMEOUT_MS)
+                Duration::from_millis(usual)
             }
         }
     }
@@ -207,6 +220,7 @@ mod tests {
         let (settings, warnings) = read(&[]).unwrap();
         assert_eq!(settings.log_level, LogLevel::Info);
         assert_eq!(settings.drain_timeout, Duration::from_secs(25));
+        assert_eq!(settings.client_stall, Duration::from_secs(120));
         assert!(!settings.allow_loopback && !settings.proxy_is_boundary);
         assert!(settings.https_proxy.is_none() && settings.no_proxy.is_empty());
         assert!(warnings.is_empty());
@@ -218,12 +232,14 @@ mod tests {
             ("CLAUDE_GATEWAY_LOG_LEVEL", "loud"),
             ("CLAUDE_GATEWAY_ALLOW_LOOPBACK", "perhaps"),
             ("CLAUDE_GATEWAY_DRAIN_TIMEOUT_MS", "25s"),
+            ("CLAUDE_GATEWAY_CLIENT_STALL_MS", "0"),
             ("HTTPS_PROXY", "ftp://proxy"),
         ])
         .unwrap_err();
         assert_eq!(
             errors.to_string(),
             "CLAUDE_GATEWAY_ALLOW_LOOPBACK: is neither on nor off: set 1, or unset it\n\
+             CLAUDE_GATEWAY_CLIENT_STALL_MS: is no whole number of milliseconds from 1000 to 3600000: set a number such as 120000\n\
              CLAUDE_GATEWAY_DRAIN_TIMEOUT_MS: is no whole number of milliseconds from 0 to 3600000: set a number such as 25000\n\
              CLAUDE_GATEWAY_LOG_LEVEL: is no log level: set debug, info, warn or error\n\
              HTTPS_PROXY: is no proxy address: set a URL such as http://proxy.example.com:3128"

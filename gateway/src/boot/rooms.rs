@@ -179,6 +179,7 @@ fn egress_settings(process: &ProcessSettings) -> EgressSettings {
     let ProcessSettings {
         log_level: _,
         drain_timeout: _,
+        client_stall: _,
         allow_loopback,
         proxy_is_boundary,
         https_proxy,

@@ -15,7 +15,6 @@ use std::{
 use http::Request;
 use hyper::{
     body::Incoming,
-    rt::Executor,
     server::conn::{http1, http2},
     service::service_fn,
 };
@@ -24,16 +23,16 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    task::spawn_local,
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 
 use super::{
     service::Door,
+    stream::Streams,
     watch::{Patience, Watch, Watched},
 };
-use crate::inference::{Desk, relay::Link};
+use crate::inference::{Desk, link::Link};
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
@@ -104,7 +103,8 @@ where
         })
     };
     if http2 {
-        let connection = http2::Builder::new(Local)
+        let streams = Streams { watch: watch.clone(), patience: threads.patience.stalled };
+        let connection = http2::Builder::new(streams)
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
             .max_header_list_size(u32::try_from(threads.max_head).unwrap_or(u32::MAX))
@@ -161,15 +161,5 @@ impl<C: Future> Future for Turn<'_, '_, C> {
             return Poll::Ready(true);
         }
         self.pulse.as_mut().poll(cx).map(|()| false)
-    }
-}
-
-/// Spawns on the thread that the connection lives on.
-#[derive(Clone)]
-struct Local;
-
-impl<F: Future<Output = ()> + 'static> Executor<F> for Local {
-    fn execute(&self, task: F) {
-        spawn_local(task);
     }
 }

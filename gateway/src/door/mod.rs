@@ -5,12 +5,14 @@
 //! here.
 
 pub mod activity;
+pub mod chatter;
 pub mod client_address;
 pub mod connection;
 pub mod listener;
 pub mod reply;
 pub mod request;
 pub mod service;
+pub mod stream;
 pub mod tls;
 pub mod watch;
 

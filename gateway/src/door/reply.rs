@@ -21,7 +21,7 @@ pub enum Content {
 /// What hyper sends; dropped when the reply has ended, however it ended.
 pub struct Reply {
     content: Content,
-    _busy: Busy,
+    busy: Busy,
 }
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -29,7 +29,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 impl Reply {
     /// Adds what every reply carries.
     pub fn to(response: Response<Content>, request_id: &RequestId, busy: Busy) -> Response<Self> {
-        let mut response = response.map(|content| Self { content, _busy: busy });
+        let mut response = response.map(|content| Self { content, busy });
         if let Ok(id) = HeaderValue::from_str(&request_id.0) {
             let headers = response.headers_mut();
             headers.insert("request-id", id.clone());
@@ -50,11 +50,16 @@ impl Body for Reply {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.content {
+        let frame = match &mut self.content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Content::Relay(relay) => Pin::new(relay.as_mut()).poll_frame(cx).map_err(Into::into),
             Content::Route(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
-        }
+        };
+        self.busy.said(match &frame {
+            Poll::Ready(Some(Ok(frame))) => Some(frame.data_ref().map_or(0, Bytes::len)),
+            _ => None,
+        });
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -103,7 +103,7 @@ impl Door {
         denied.then(|| {
             self.metrics.refuse("address_denied");
             let fields = serde_json::json!({"client": address.to_string(), "path": uri.path()});
-            self.audit.event("access.denied", &arrival.request_id.0, fields);
+            self.audit.event_of_stranger("access.denied", &arrival.request_id.0, fields);
             Refusal::AddressDenied
         })
     }

@@ -4,7 +4,7 @@
 //! connections for minutes and would see requests fail. So the phases are told apart here.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     io,
     pin::Pin,
     rc::Rc,
@@ -15,8 +15,8 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::activity::Activity;
-use crate::inference::relay::Link;
+use super::{activity::Activity, chatter::Chatter};
+use crate::inference::link::Link;
 
 /// How long each phase may last.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,7 @@ pub struct Patience {
     pub first: Duration,
     /// Between requests; longer than common load balancers keep a connection.
     pub idle: Duration,
-    /// A socket that takes nothing.
+    /// A client that takes nothing: its socket, or one stream's window.
     pub stalled: Duration,
     /// Silence in the middle of a request's body.
     pub body: Duration,
@@ -53,12 +53,22 @@ enum Phase {
     Idle(Instant),
 }
 
+/// What a reply said when it was asked for a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    Frame,
+    Nothing,
+}
+
 /// Shared by the connection's stream, its service and its replies.
 #[derive(Debug)]
 pub struct Watch {
     phase: Cell<Phase>,
     busy: Cell<usize>,
     stalled: Cell<Option<Instant>>,
+    said: Cell<Option<Said>>,
+    /// HTTP/2 only.
+    chatter: Option<RefCell<Chatter>>,
     link: Rc<Link>,
     activity: Arc<Activity>,
 }
@@ -70,6 +80,8 @@ impl Watch {
             phase: Cell::new(Phase::New(now)),
             busy: Cell::new(0),
             stalled: Cell::new(None),
+            said: Cell::new(None),
+            chatter: (!link.is_one_reply_at_a_time()).then(|| RefCell::new(Chatter::new(now))),
             link: Rc::new(link),
         })
     }
@@ -98,11 +110,26 @@ impl Watch {
         phase || self.stalled.get().is_some_and(|since| waited(since, patience.stalled))
     }
 
+    /// What the reply that was asked since the last [`Self::take_said`] said last.
+    pub fn take_said(&self) -> Option<Said> {
+        self.said.take()
+    }
+
     /// The bytes of HTTP/2 may be a ping's answer or a window; its heads are bounded by hyper.
-    fn heard(&self) {
-        if self.link.is_one_reply_at_a_time() && matches!(self.phase.get(), Phase::New(_) | Phase::Idle(_)) {
+    fn heard(&self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(chatter) = &self.chatter {
+            let mut chatter = chatter.borrow_mut();
+            chatter.hear(bytes);
+            return if chatter.is_flood(Instant::now()) {
+                Err(io::ErrorKind::ConnectionAborted.into())
+            } else {
+                Ok(())
+            };
+        }
+        if matches!(self.phase.get(), Phase::New(_) | Phase::Idle(_)) {
             self.phase.set(Phase::Head(Instant::now()));
         }
+        Ok(())
     }
 
     /// True when a reply may be waiting for the socket to take bytes.
@@ -118,6 +145,16 @@ impl Watch {
 
 /// A reply is due on this connection.
 pub struct Busy(Rc<Watch>);
+
+impl Busy {
+    /// The reply was asked for a frame; with how many bytes it answered.
+    pub fn said(&self, frame: Option<usize>) {
+        self.0.said.set(Some(if frame.is_some() { Said::Frame } else { Said::Nothing }));
+        if let (Some(bytes), Some(chatter)) = (frame, &self.0.chatter) {
+            chatter.borrow_mut().replied(bytes);
+        }
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
@@ -146,10 +183,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if read.is_ready() && buffer.filled().len() > before {
-            self.watch.heard();
+        match buffer.filled().get(before..) {
+            Some(bytes) if read.is_ready() && !bytes.is_empty() => Poll::Ready(self.watch.heard(bytes)),
+            _ => read,
         }
-        read
     }
 }
 
@@ -214,7 +251,7 @@ mod tests {
         let after = |seconds| start + Duration::from_secs(seconds);
         let watch = Watch::new(Arc::default(), Link::new(true), start);
         assert!(!watch.overdue(after(59), &PATIENCE) && watch.overdue(after(61), &PATIENCE), "silent from the start");
-        watch.heard();
+        watch.heard(b"G").unwrap();
         assert!(!watch.overdue(after(9), &PATIENCE) && watch.overdue(after(12), &PATIENCE), "a head that trickles");
         let busy = watch.begin();
         assert!(!watch.overdue(after(10_000), &PATIENCE), "a reply may take as long as it takes");

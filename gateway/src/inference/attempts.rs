@@ -16,8 +16,9 @@ use hyper::body::Incoming;
 use super::{
     body::Prompt,
     desk::Shared,
+    failures::Failures,
     models::{Route, Target},
-    refusal::{AllFailed, Refusal},
+    refusal::Refusal,
     report::Report,
 };
 use crate::{
@@ -47,17 +48,6 @@ pub struct Attempts<'r> {
     pub prompt: &'r Prompt,
     pub person: &'r Person,
     pub route: &'r Arc<Route>,
-}
-
-/// The best of the failures so far, by the order in which they are worth telling.
-#[derive(Default)]
-struct Failures {
-    throttled: Option<Option<u64>>,
-    refused: Option<StatusCode>,
-    unknown: bool,
-    unsupported: bool,
-    full: usize,
-    tried: usize,
 }
 
 enum Tried {
@@ -215,33 +205,6 @@ impl Attempts<'_> {
     }
 }
 
-impl Failures {
-    fn remember(&mut self, status: StatusCode, retry_after: Option<u64>) {
-        match status {
-            StatusCode::TOO_MANY_REQUESTS => self.throttled = Some(retry_after),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.refused = Some(status),
-            StatusCode::NOT_FOUND => self.unknown = true,
-            StatusCode::NOT_IMPLEMENTED => self.unsupported = true,
-            _ => {}
-        }
-    }
-
-    fn verdict(self, configured: usize) -> Refusal {
-        let Self { throttled, refused, unknown, unsupported, full, tried } = self;
-        if tried == 0 && full > 0 {
-            return Refusal::AllFull;
-        }
-        let plain = |status| AllFailed::Status { status, retry_after: None };
-        Refusal::Upstreams(match (throttled, refused) {
-            (Some(retry_after), _) => AllFailed::Status { status: StatusCode::TOO_MANY_REQUESTS, retry_after },
-            (None, Some(status)) => plain(status),
-            (None, None) if unknown => plain(StatusCode::NOT_FOUND),
-            (None, None) if unsupported => plain(StatusCode::NOT_IMPLEMENTED),
-            (None, None) => AllFailed::Nothing { configured },
-        })
-    }
-}
-
 fn fails_over(status: StatusCode) -> bool {
     status.is_redirection() || matches!(status.as_u16(), 401 | 403 | 404 | 429 | 500..)
 }
@@ -289,25 +252,6 @@ fn error_kind(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn verdict(statuses: &[u16]) -> (u16, String) {
-        let mut failures = Failures::default();
-        for status in statuses {
-            failures.tried += 1;
-            failures.remember(StatusCode::from_u16(*status).unwrap(), None);
-        }
-        let refusal = failures.verdict(3);
-        (refusal.status().as_u16(), refusal.to_string())
-    }
-
-    #[test]
-    fn the_answer_worth_telling_wins() {
-        assert_eq!(verdict(&[429, 401, 404]).0, 429);
-        assert_eq!(verdict(&[401, 403, 500]).0, 403, "the last of 401 and 403");
-        assert_eq!(verdict(&[404, 501]).0, 404);
-        assert_eq!(verdict(&[501, 500]).0, 501);
-        assert_eq!(verdict(&[500, 529]), (502, "all upstreams failed (3 attempted)".to_owned()));
-    }
 
     #[test]
     fn a_request_that_the_provider_blames_on_the_client_does_not_fail_over() {

@@ -1,12 +1,18 @@
 //! The request body, read once and kept whole: it must be replayable for the next upstream.
 
-use std::{ops::Range, time::Duration};
+use std::{
+    ops::Range,
+    pin::{Pin, pin},
+    time::Duration,
+};
 
-use bytes::{Bytes, BytesMut};
-use http_body::Body;
+use bytes::Bytes;
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
+    joined::Joined,
     refusal::Refusal,
     scan::{self, ScanError},
     text_bytes::text_bytes,
@@ -83,15 +89,12 @@ pub async fn read<B>(body: &mut B, bounds: Bounds) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let Bounds { most, idle } = bounds;
     let announced = body.size_hint().lower();
-    if announced > most {
+    if announced > bounds.most {
         discard(body).await;
-        return Err(Refusal::TooLarge { most });
+        return Err(Refusal::TooLarge { most: bounds.most });
     }
-    let expected = if announced > 0 { announced } else { most };
-    let budget = idle + Duration::from_secs(expected / SLOWEST_BYTES_PER_SECOND);
-    tokio::time::timeout(budget, collect(body, announced, bounds)).await.unwrap_or(Err(Refusal::BodyTooSlow))
+    collect(body, announced, bounds).await
 }
 
 /// Reads past what is left of a body that nobody wants, for a moment and without keeping it: a connection that is closed with
@@ -108,31 +111,65 @@ async fn collect<B>(body: &mut B, announced: u64, bounds: Bounds) -> Result<Byte
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let mut first = Bytes::new();
-    let mut whole = BytesMut::new();
-    loop {
-        let frame = match tokio::time::timeout(bounds.idle, body.frame()).await {
-            Err(_) => return Err(Refusal::BodyTooSlow),
-            Ok(None) => break,
-            Ok(Some(Err(_))) => return Err(Refusal::BodyBroken),
-            Ok(Some(Ok(frame))) => frame,
-        };
+    let expected = if announced > 0 { announced } else { bounds.most };
+    let mut patience = Patience::for_body(expected, bounds.idle, Instant::now());
+    let mut alarm = pin!(sleep_until(patience.due));
+    let mut read = Joined::expecting(usize::try_from(announced).unwrap_or(0));
+    while let Some(frame) = next(body, &mut patience, alarm.as_mut()).await? {
         let Ok(data) = frame.into_data() else { continue };
-        if (first.len() + whole.len() + data.len()) as u64 > bounds.most {
+        if (read.len() + data.len()) as u64 > bounds.most {
             return Err(Refusal::TooLarge { most: bounds.most });
         }
-        // A body that comes in one piece is not copied.
-        if first.is_empty() && whole.is_empty() {
-            first = data;
-        } else {
-            if whole.is_empty() {
-                whole.reserve(usize::try_from(announced).unwrap_or(0).max(first.len() + data.len()));
-                whole.extend_from_slice(&std::mem::take(&mut first));
+        read.push(data);
+    }
+    Ok(read.into_bytes())
+}
+
+async fn next<B>(
+    body: &mut B,
+    patience: &mut Patience,
+    mut alarm: Pin<&mut Sleep>,
+) -> Result<Option<Frame<Bytes>>, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    loop {
+        tokio::select! {
+            biased;
+            frame = body.frame() => {
+                patience.heard(Instant::now())?;
+                return frame.transpose().map_err(|_| Refusal::BodyBroken);
             }
-            whole.extend_from_slice(&data);
+            () = alarm.as_mut() => {
+                patience.rung(Instant::now())?;
+                alarm.as_mut().reset(patience.due);
+            }
         }
     }
-    Ok(if whole.is_empty() { first } else { whole.freeze() })
+}
+
+/// How long a client may be silent in its body, and how long it may take over the whole.
+struct Patience {
+    idle: Duration,
+    due: Instant,
+    end: Instant,
+}
+
+impl Patience {
+    fn for_body(expected: u64, idle: Duration, now: Instant) -> Self {
+        let due = now + idle;
+        Self { idle, due, end: due + Duration::from_secs(expected / SLOWEST_BYTES_PER_SECOND) }
+    }
+
+    /// The one timer is not set again for each frame, only where it rings early.
+    fn heard(&mut self, now: Instant) -> Result<(), Refusal> {
+        self.due = self.end.min(now + self.idle);
+        if now < self.end { Ok(()) } else { Err(Refusal::BodyTooSlow) }
+    }
+
+    fn rung(&self, now: Instant) -> Result<(), Refusal> {
+        if now < self.due { Ok(()) } else { Err(Refusal::BodyTooSlow) }
+    }
 }
 
 #[cfg(test)]
@@ -184,8 +221,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_in_pieces_is_joined_and_one_over_the_cap_is_refused() {
         let pieces = |n: usize| {
-            let frames =
-                (0..n).map(|_| Ok::<_, std::convert::Infallible>(http_body::Frame::data(Bytes::from_static(b"abcd"))));
+            let frames = (0..n).map(|_| Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from_static(b"abcd"))));
             StreamBody::new(futures_util::stream::iter(frames))
         };
         let most = |most| Bounds { most, idle: Duration::from_secs(10) };
@@ -199,12 +235,36 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_trickles_is_cut() {
-        let mut never = StreamBody::new(futures_util::stream::pending::<
-            Result<http_body::Frame<Bytes>, std::convert::Infallible>,
-        >());
+        let mut never =
+            StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, std::convert::Infallible>>());
         assert!(matches!(
             read(&mut never, Bounds { most: 100, idle: Duration::from_millis(20) }).await,
             Err(Refusal::BodyTooSlow)
         ));
+    }
+
+    #[test]
+    fn a_client_that_is_heard_has_more_time_but_not_for_ever() {
+        let (start, idle) = (Instant::now(), Duration::from_secs(30));
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut patience = Patience::for_body(100 * SLOWEST_BYTES_PER_SECOND, idle, start);
+        assert!(patience.rung(after(29)).is_ok() && patience.rung(after(30)).is_err(), "silent from the start");
+        for second in (20..130).step_by(20) {
+            assert!(patience.heard(after(second)).is_ok());
+        }
+        assert_eq!(patience.due, after(130), "130 s for 100 s worth of bytes and one silence");
+        assert!(patience.rung(after(129)).is_ok() && patience.rung(after(130)).is_err());
+        assert!(patience.heard(after(130)).is_err(), "slower than the slowest");
+    }
+
+    #[tokio::test]
+    async fn the_timer_follows_a_body_that_is_longer_than_one_silence() {
+        let pieces = futures_util::stream::unfold(0, async |n| {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            (n < 8).then(|| (Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from_static(b"abcd"))), n + 1))
+        });
+        let mut body = StreamBody::new(Box::pin(pieces));
+        let read = read(&mut body, Bounds { most: 1 << 20, idle: Duration::from_millis(1500) }).await;
+        assert_eq!(read.unwrap().len(), 32);
     }
 }

@@ -14,9 +14,10 @@ use hyper::body::Incoming;
 use super::{
     attempts::{Answered, Attempts},
     body::{self, Bounds, Prompt},
+    link::Link,
     models::Models,
     refusal::Refusal,
-    relay::{Link, Relay, Source},
+    relay::{Relay, Source},
     report::{Ending, Report},
 };
 use crate::{
@@ -91,7 +92,7 @@ impl Desk {
         let status = refusal.status().as_u16();
         metrics.answered.get_or_create(&AnsweredLabel { endpoint, status }).inc();
         let fields = serde_json::json!({"client": arrival.client.0.to_string(), "reason": refusal.reason()});
-        audit.event("auth.denied", &arrival.request_id.0, fields);
+        audit.event_of_stranger("auth.denied", &arrival.request_id.0, fields);
         refusal.response(&arrival.request_id.0).map(|body| Content::Whole(Some(body)))
     }
 

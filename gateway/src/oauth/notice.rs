@@ -7,6 +7,8 @@ use axum::http::StatusCode;
 use super::grants::GrantError;
 use crate::{identity::SignInError, store::StoreError};
 
+const AGAIN: &str = "Try again in a minute. The code on your device stays the same until it runs out.";
+
 /// A page that says one thing, and what to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Notice {
@@ -76,51 +78,71 @@ impl Notice {
 
     /// The one place that tells people about failures.
     pub(super) fn of(error: &GrantError) -> Self {
-        const AGAIN: &str = "Try again in a minute. The code on your device stays the same until it runs out.";
         match error {
-            GrantError::TooMany { retry_after } => Self {
-                retry_after: Some(*retry_after),
-                ..Self::new(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "Too many tries",
-                    format!(
-                        "More codes were entered from your network than the gateway allows. It opens again {}.",
-                        within(*retry_after)
-                    ),
-                    "Wait, then enter the code that your device shows.",
-                )
-            },
-            GrantError::NoSuchCode { .. } => Self {
-                to_codes: true,
-                ..Self::new(
-                    StatusCode::BAD_REQUEST,
-                    "This code does not work",
-                    "It is mistyped, has run out, or was used already.",
-                    "Compare it with the one on your device, or start a new sign-in there.",
-                )
-            },
-            GrantError::NothingToContinue => Self {
-                to_codes: true,
-                ..Self::new(
-                    StatusCode::BAD_REQUEST,
-                    "This sign-in cannot be continued",
-                    "It has run out, was finished already, or began in another browser.",
-                    "If your device still waits, enter its code again, here in this browser.",
-                )
-            },
-            GrantError::SignIn(SignInError::NotAdmitted { reason }) => Self::new(
+            GrantError::TooMany { retry_after } => Self::too_many(*retry_after),
+            GrantError::NoSuchCode { .. } => Self::no_such_code(),
+            GrantError::NothingToContinue => Self::nothing_to_continue(),
+            GrantError::SignIn(error) => Self::not_signed_in(error),
+            GrantError::Store(StoreError::Unavailable(_)) => Self::store_away(),
+            GrantError::Store(StoreError::Refused(_)) | GrantError::NoRandomness(_) => Self::our_fault(),
+        }
+    }
+
+    fn too_many(retry_after: Duration) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many tries",
+                format!(
+                    "More codes were entered from your network than the gateway allows. It opens again {}.",
+                    within(retry_after)
+                ),
+                "Wait, then enter the code that your device shows.",
+            )
+        }
+    }
+
+    fn no_such_code() -> Self {
+        Self {
+            to_codes: true,
+            ..Self::new(
+                StatusCode::BAD_REQUEST,
+                "This code does not work",
+                "It is mistyped, has run out, or was used already.",
+                "Compare it with the one on your device, or start a new sign-in there.",
+            )
+        }
+    }
+
+    fn nothing_to_continue() -> Self {
+        Self {
+            to_codes: true,
+            ..Self::new(
+                StatusCode::BAD_REQUEST,
+                "This sign-in cannot be continued",
+                "It has run out, was finished already, or began in another browser.",
+                "If your device still waits, enter its code again, here in this browser.",
+            )
+        }
+    }
+
+    /// What came of asking the identity provider.
+    fn not_signed_in(error: &SignInError) -> Self {
+        match error {
+            SignInError::NotAdmitted { reason } => Self::new(
                 StatusCode::FORBIDDEN,
                 "You have no access",
                 format!("Your company's sign-in knows you, but this gateway may not let you in: {reason}."),
                 "Ask whoever runs this gateway to give you access, then sign in on your device again.",
             ),
-            GrantError::SignIn(SignInError::Refused { code }) if code == "access_denied" => Self::new(
+            SignInError::Refused { code } if code == "access_denied" => Self::new(
                 StatusCode::FORBIDDEN,
                 "Sign-in cancelled",
                 "Your company's sign-in did not confirm you.",
                 "To try again, start a new sign-in on your device.",
             ),
-            GrantError::SignIn(SignInError::Unavailable { .. }) => Self {
+            SignInError::Unavailable { .. } => Self {
                 to_codes: true,
                 ..Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
@@ -129,28 +151,34 @@ impl Notice {
                     AGAIN,
                 )
             },
-            GrantError::SignIn(SignInError::Untrustworthy { .. } | SignInError::Refused { .. }) => Self::new(
+            SignInError::Untrustworthy { .. } | SignInError::Refused { .. } => Self::new(
                 StatusCode::BAD_GATEWAY,
                 "The sign-in failed",
                 "Your company's sign-in gave an answer that the gateway cannot accept.",
                 "Tell whoever runs this gateway, with the number below.",
             ),
-            GrantError::Store(StoreError::Unavailable(_)) => Self {
-                retry_after: Some(Duration::from_secs(5)),
-                ..Self::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "Sign-in is not available now",
-                    "The gateway cannot start new sign-ins at the moment. Whoever is signed in already can go on.",
-                    AGAIN,
-                )
-            },
-            GrantError::Store(StoreError::Refused(_)) | GrantError::NoRandomness(_) => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Something went wrong here",
-                "The gateway failed, and that is not your fault.",
-                "Try again; if it happens once more, tell whoever runs this gateway, with the number below.",
-            ),
         }
+    }
+
+    fn store_away() -> Self {
+        Self {
+            retry_after: Some(Duration::from_secs(5)),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Sign-in is not available now",
+                "The gateway cannot start new sign-ins at the moment. Whoever is signed in already can go on.",
+                AGAIN,
+            )
+        }
+    }
+
+    fn our_fault() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Something went wrong here",
+            "The gateway failed, and that is not your fault.",
+            "Try again; if it happens once more, tell whoever runs this gateway, with the number below.",
+        )
     }
 }
 

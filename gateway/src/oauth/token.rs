@@ -96,7 +96,10 @@ fn issued(event: &'static str, tokens: &Tokens, visitor: &Visitor) {
 }
 
 fn refused(refusal: Refusal, whose: Option<(SessionId, Person)>, visitor: &Visitor) {
-    let (session, sub) = whose.map(|(session, person)| (session, person.sub)).unzip();
+    let Some((session, Person { sub, .. })) = whose else {
+        return visitor
+            .tell_of_stranger("auth.denied", json!({"reason": refusal.word(), "sub": null, "session": null}));
+    };
     let ended = matches!(refusal, Refusal::Copied | Refusal::PersonGone | Refusal::NotAdmitted);
     let event = if ended { "session.revoke" } else { "auth.denied" };
     visitor.tell(event, json!({"reason": refusal.word(), "sub": sub, "session": session}));

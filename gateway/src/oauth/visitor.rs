@@ -25,6 +25,12 @@ impl Visitor {
         fields["address"] = self.address.to_string().into();
         self.audit.event(event, &self.request_id, fields);
     }
+
+    /// For what anybody can cause, as often as they like.
+    pub(super) fn tell_of_stranger(&self, event: &'static str, mut fields: Value) {
+        fields["address"] = self.address.to_string().into();
+        self.audit.event_of_stranger(event, &self.request_id, fields);
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Visitor

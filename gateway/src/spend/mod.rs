@@ -3,15 +3,32 @@
 //! Invariant: every reply whose last usage frame a client received counts exactly once, whatever dies. Amounts are whole
 //! numbers of their meter's unit, never floating point.
 
+pub mod accumulators;
+pub mod book;
+#[cfg(test)]
+mod book_tests;
 pub mod escrow;
 mod estimate;
+pub mod held;
+pub mod journal;
+pub mod ledger;
+#[cfg(test)]
+mod ledger_tests;
+pub mod left_over;
 mod meter;
 mod one_request;
 mod over_limit;
+mod pace;
+pub mod tally;
 mod usage_key;
 
+pub use book::{Book, Want};
 pub use estimate::{Asked, Estimate, Lesson, Recents, Seen};
-pub use meter::{Amount, LimitKey, Meter, Unit};
+pub use held::Held;
+pub use ledger::{Ledger, OpenReply, Told, Unflushed};
+pub use left_over::LeftOver;
+pub use meter::{Amount, LimitKey, Meter, Period, Unit};
 pub use one_request::Wish;
 pub use over_limit::{Advice, OverLimit};
+pub use pace::Pace;
 pub use usage_key::{Counts, UsageDelta, UsageKey};

@@ -1,6 +1,8 @@
 //! What the ledger counts, and by what.
 
-use chrono::{DateTime, Utc};
+use std::ops::{Add, Sub};
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::Subject;
@@ -13,6 +15,14 @@ pub struct UsageKey {
     pub upstream: String,
     /// The full hour, UTC, in which the reply began.
     pub hour: DateTime<Utc>,
+}
+
+impl UsageKey {
+    /// For a reply that began at that moment.
+    pub fn at(began: DateTime<Utc>, subject: Subject, model: String, upstream: String) -> Self {
+        let into_the_hour = TimeDelta::seconds(began.timestamp().rem_euclid(3_600));
+        Self { subject, model, upstream, hour: began.trunc_subsecs(0) - into_the_hour }
+    }
 }
 
 /// Counters of one key; each is priced apart, so none is folded into another.
@@ -29,9 +39,64 @@ pub struct Counts {
     pub web_search_requests: i64,
 }
 
+impl Counts {
+    fn with(self, other: Self, join: impl Fn(i64, i64) -> i64) -> Self {
+        let Self {
+            requests,
+            input_tokens,
+            output_tokens,
+            cache_read_tokens,
+            cache_write_5m_tokens,
+            cache_write_1h_tokens,
+            web_search_requests,
+        } = other;
+        Self {
+            requests: join(self.requests, requests),
+            input_tokens: join(self.input_tokens, input_tokens),
+            output_tokens: join(self.output_tokens, output_tokens),
+            cache_read_tokens: join(self.cache_read_tokens, cache_read_tokens),
+            cache_write_5m_tokens: join(self.cache_write_5m_tokens, cache_write_5m_tokens),
+            cache_write_1h_tokens: join(self.cache_write_1h_tokens, cache_write_1h_tokens),
+            web_search_requests: join(self.web_search_requests, web_search_requests),
+        }
+    }
+}
+
+impl Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        self.with(other, i64::saturating_add)
+    }
+}
+
+impl Sub for Counts {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        self.with(other, i64::saturating_sub)
+    }
+}
+
 /// What was counted since the last flush.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageDelta {
     pub key: UsageKey,
     pub counts: Counts,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_counts_in_the_hour_in_which_it_began() {
+        let key = |began: &str| {
+            let began = began.parse().unwrap();
+            UsageKey::at(began, Subject("a".to_owned()), "m".to_owned(), "u".to_owned()).hour.to_rfc3339()
+        };
+        assert_eq!(key("2026-03-01T10:59:59.999Z"), "2026-03-01T10:00:00+00:00");
+        assert_eq!(key("2026-03-01T11:00:00Z"), "2026-03-01T11:00:00+00:00");
+        assert_eq!(key("1969-12-31T23:30:00Z"), "1969-12-31T23:00:00+00:00");
+    }
 }

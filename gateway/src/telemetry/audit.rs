@@ -31,11 +31,23 @@ impl Audit {
 
     /// `fields` serialises to a JSON object; its keys stand beside the three that every event has.
     pub fn event(&self, evt: &'static str, request_id: &str, fields: impl Serialize) {
-        let ts = self.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true);
-        let mut line = Vec::with_capacity(512);
-        if serde_json::to_writer(&mut line, &Event { ts, evt, request_id, fields }).is_ok() {
-            line.push(b'\n');
+        if let Some(line) = self.line(evt, request_id, fields) {
             self.lines.write(line);
         }
+    }
+
+    /// An event that anybody can cause, as often as they like.
+    pub fn event_of_stranger(&self, evt: &'static str, request_id: &str, fields: impl Serialize) {
+        if let Some(line) = self.line(evt, request_id, fields) {
+            self.lines.write_of_stranger(line);
+        }
+    }
+
+    fn line(&self, evt: &'static str, request_id: &str, fields: impl Serialize) -> Option<Vec<u8>> {
+        let ts = self.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true);
+        let mut line = Vec::with_capacity(512);
+        serde_json::to_writer(&mut line, &Event { ts, evt, request_id, fields }).ok()?;
+        line.push(b'\n');
+        Some(line)
     }
 }

@@ -4,7 +4,7 @@
 //! without talking to another, so a session stays where its prompt cache is. Who is closed by health comes last, in the same
 //! order.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use aws_lc_rs::digest::{SHA256, digest};
 
 use super::health::Verdict;
 
@@ -21,13 +21,13 @@ pub struct Candidate<'a> {
 pub fn in_order(candidates: &[Candidate<'_>], session_key: &str) -> Vec<usize> {
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     if candidates.len() > 1 {
+        let scores: Vec<f64> = candidates.iter().map(|candidate| score(candidate, session_key)).collect();
         order.sort_by(|a, b| {
-            let (a, b) = (&candidates[*a], &candidates[*b]);
-            let closed = |candidate: &Candidate<'_>| candidate.verdict == Verdict::Closed;
+            let closed = |n: &usize| candidates[*n].verdict == Verdict::Closed;
             closed(a)
                 .cmp(&closed(b))
-                .then(a.priority.cmp(&b.priority))
-                .then_with(|| score(b, session_key).total_cmp(&score(a, session_key)))
+                .then(candidates[*a].priority.cmp(&candidates[*b].priority))
+                .then_with(|| scores[*b].total_cmp(&scores[*a]))
         });
     }
     order
@@ -35,11 +35,15 @@ pub fn in_order(candidates: &[Candidate<'_>], session_key: &str) -> Vec<usize> {
 
 /// The larger the weight, the likelier the highest score (Schindelhauer and Schomaker, "Weighted Distributed Hash Tables").
 fn score(candidate: &Candidate<'_>, session_key: &str) -> f64 {
-    let mut hasher = DefaultHasher::new();
-    (candidate.name, session_key).hash(&mut hasher);
     // 53 bits fit a double exactly; the half keeps the logarithm finite.
-    let unit = ((hasher.finish() >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+    let unit = ((hash(candidate.name, session_key) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
     -f64::from(candidate.weight) / unit.ln()
+}
+
+/// The beginning of SHA-256: pods of two versions must agree, and the standard library's hash may change between them.
+fn hash(name: &str, session_key: &str) -> u64 {
+    let digest = digest(&SHA256, &[name.as_bytes(), b"\0", session_key.as_bytes()].concat());
+    digest.as_ref().first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
 }
 
 #[cfg(test)]
@@ -67,5 +71,12 @@ mod tests {
         let firsts = (0..4000).filter(|n| in_order(&all, &n.to_string())[0] == 0).count();
         assert!((2800..3200).contains(&firsts), "{firsts} of 4000 for three quarters");
         assert!((0..100).all(|_| in_order(&all, "same") == in_order(&all, "same")));
+    }
+
+    #[test]
+    fn every_build_comes_to_the_same_order() {
+        // As `printf 'one\0session-1' | sha256sum` has it.
+        assert_eq!(hash("one", "session-1"), 0xc132_4067_452a_297b);
+        assert_eq!(hash("two", "session-1"), 0x6b3d_67a6_96f5_0105);
     }
 }

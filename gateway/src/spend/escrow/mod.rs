@@ -1,9 +1,13 @@
 //! A limit held by many pods as by one: a row in the store, and a share of it on each pod that needs one.
 //!
-//! Both sides are small state machines without I/O: [`Share`](share) on the pod, and the row, which the store's `flush`
+//! Both sides are small state machines without I/O: [`Share`] on the pod, and the row, which the store's `flush`
 //! function carries out in SQL. The model explored in the tests is made of the same two.
 
-use super::{Amount, LimitKey};
+mod share;
+
+use super::{Amount, LimitKey, Pace};
+
+pub use share::{Heard, Share, Short};
 
 /// What a pod says of one of its shares in a flush.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,9 +21,9 @@ pub struct Report {
     pub held: Amount,
     /// Idle share given back.
     pub given_back: Amount,
-    /// How much more share would be useful; 0: none.
+    /// How much share, beyond what is idle after this report, would let all waiting requests pass; 0: nobody waits.
     pub wanted: Amount,
-    /// The least that lets the waiting request pass; 0: nobody waits.
+    /// How much would let the least of them pass; 0: nobody waits.
     pub needed: Amount,
     /// The pod drops this share: nothing is held, everything is given back.
     pub closed: bool,

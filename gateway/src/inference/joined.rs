@@ -1,0 +1,67 @@
+//! Chunks that belong together, joined into one.
+
+use bytes::{Bytes, BytesMut};
+
+/// One write's worth.
+pub(super) const ENOUGH: usize = 16 * 1024;
+
+/// A lone chunk passes without a copy; a second one starts a joined buffer.
+#[derive(Default)]
+pub(super) struct Joined {
+    first: Option<Bytes>,
+    rest: Option<BytesMut>,
+    expected: usize,
+}
+
+impl Joined {
+    /// For so many bytes in all, as far as one knows.
+    pub(super) fn expecting(expected: usize) -> Self {
+        Self { expected, ..Self::default() }
+    }
+
+    pub(super) fn push(&mut self, chunk: Bytes) {
+        match (&mut self.rest, self.first.take()) {
+            (Some(rest), _) => rest.extend_from_slice(&chunk),
+            (None, None) => self.first = Some(chunk),
+            (none, Some(first)) => {
+                let mut joined = BytesMut::with_capacity((first.len() + chunk.len()).max(self.expected));
+                joined.extend_from_slice(&first);
+                joined.extend_from_slice(&chunk);
+                *none = Some(joined);
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rest.as_ref().map_or(0, BytesMut::len) + self.first.as_ref().map_or(0, Bytes::len)
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        self.rest.map(BytesMut::freeze).or(self.first).unwrap_or_default()
+    }
+}
+
+pub(super) fn join(first: Bytes, second: &[u8]) -> Bytes {
+    match (first.is_empty(), second.is_empty()) {
+        (_, true) => first,
+        (true, false) => Bytes::copy_from_slice(second),
+        (false, false) => [first.as_ref(), second].concat().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_that_come_together_are_one_write_and_a_lone_one_is_not_copied() {
+        let lone = Bytes::from_static(b"abc");
+        let mut joined = Joined::default();
+        joined.push(lone.clone());
+        assert_eq!(joined.into_bytes().as_ptr(), lone.as_ptr());
+        let mut joined = Joined::default();
+        ["a", "bc", "d"].iter().for_each(|part| joined.push(Bytes::copy_from_slice(part.as_bytes())));
+        assert_eq!(joined.len(), 4);
+        assert_eq!(joined.into_bytes(), "abcd");
+    }
+}

@@ -1,0 +1,184 @@
+//! This pod's shares of every limit in use, and who waits for more.
+//!
+//! Invariant: a share's lock is held for a moment and never while anything is awaited. Where the ledger's lock is taken too,
+//! it is taken first.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use tokio::sync::{Notify, watch};
+
+use super::{
+    Amount, LimitKey, Pace,
+    escrow::{Answer, Heard, Report, Share, Short},
+};
+use crate::identity::Subject;
+
+const SHELVES: usize = 32;
+/// About the most reports of one flush: a statement that the store answers well within its time limit.
+const MOST_REPORTS: usize = 4_000;
+
+type Shelf = HashMap<LimitKey, Share>;
+
+pub struct Book {
+    shelves: [Mutex<Shelf>; SHELVES],
+    hasher: RandomState,
+    pace: Pace,
+    /// Where the next reports begin, so that nobody is always the one for whom there was no place.
+    turn: AtomicUsize,
+    urgent: Notify,
+    answers: watch::Sender<u64>,
+}
+
+impl Book {
+    pub fn new(pace: Pace) -> Arc<Self> {
+        Arc::new(Self {
+            shelves: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+            pace,
+            turn: AtomicUsize::new(0),
+            urgent: Notify::new(),
+            answers: watch::Sender::new(0),
+        })
+    }
+
+    pub fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// Holds `amount` (more than 0) of this limit, or says why not. A hold ends with [`settle`](Self::settle);
+    /// [`Held`](super::Held) sees to that.
+    pub fn try_hold(&self, key: &LimitKey, limit: Amount, amount: Amount, now: Instant) -> Result<(), Short> {
+        self.on_share(key, limit, now, |share| share.try_hold(amount, now))
+    }
+
+    /// Holds without asking whether there is room: for requests that pass because the store cannot be asked.
+    pub fn hold_regardless(&self, key: &LimitKey, limit: Amount, amount: Amount, now: Instant) {
+        self.on_share(key, limit, now, |share| share.hold_regardless(amount, now));
+    }
+
+    /// Ends `held` of what is held, of which `spent` was used up.
+    pub fn settle(&self, key: &LimitKey, held: Amount, spent: Amount, now: Instant) {
+        if let Some(share) = self.shelf(&key.subject).get_mut(key) {
+            share.settle(held, spent, now);
+        }
+    }
+
+    /// Asks for more share, at once. Whoever wants it waits for [`news`](Self::news), drops the [`Want`] and tries again.
+    pub fn want(self: &Arc<Self>, key: &LimitKey, limit: Amount, amount: Amount, now: Instant) -> Want {
+        self.on_share(key, limit, now, |share| share.want(amount, now));
+        self.urgent.notify_one();
+        Want { book: self.clone(), key: key.clone(), amount }
+    }
+
+    /// Changes whenever the store has answered. To be taken before a hold is tried, so that no answer is missed.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.answers.subscribe()
+    }
+
+    /// How the limit stood for everybody when the store last answered; `None` where this pod has not asked lately.
+    pub fn heard(&self, key: &LimitKey) -> Option<Heard> {
+        self.shelf(&key.subject).get(key).and_then(|share| share.heard().copied())
+    }
+
+    /// Returns when a flush should not be put off.
+    pub async fn urgent(&self) {
+        self.urgent.notified().await;
+    }
+
+    /// Whether any limit in use is so far used up that others should hear of it sooner.
+    pub fn is_near_edge(&self) -> bool {
+        self.shelves.iter().any(|shelf| lock(shelf).values().any(Share::is_near_edge))
+    }
+
+    pub fn len(&self) -> usize {
+        self.shelves.iter().map(|shelf| lock(shelf).len()).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What the next flush says. Shares that are nothing any more are dropped.
+    pub fn reports(&self, now: Instant) -> Vec<Report> {
+        self.collect(|key, share| share.report(key, now, &self.pace))
+    }
+
+    /// What the last flush says: every share is given back.
+    pub fn last_reports(&self) -> Vec<Report> {
+        self.collect(|key, share| share.close(key))
+    }
+
+    /// The answers to the reports of a flush that was first sent at `sent_at`. Leases count from then: where the answer to
+    /// the first sending was lost, the second one changed nothing.
+    pub fn learn(&self, answers: &[Answer], sent_at: Instant) {
+        let mut is_urgent = false;
+        for answer in answers {
+            if let Some(share) = self.shelf(&answer.key.subject).get_mut(&answer.key) {
+                share.learn(answer, sent_at, &self.pace);
+                is_urgent |= share.is_urgent();
+            }
+        }
+        self.answers.send_modify(|answers| *answers += 1);
+        if is_urgent {
+            self.urgent.notify_one();
+        }
+    }
+
+    fn collect(&self, report: impl Fn(&LimitKey, &mut Share) -> Option<Report>) -> Vec<Report> {
+        let (mut reports, first) = (Vec::new(), self.turn.fetch_add(1, Ordering::Relaxed));
+        for shelf in (0..SHELVES).map(|n| &self.shelves[first.wrapping_add(n) % SHELVES]) {
+            lock(shelf).retain(|key, share| {
+                reports.extend(report(key, share));
+                !share.is_empty()
+            });
+            if reports.len() >= MOST_REPORTS {
+                self.urgent.notify_one();
+                break;
+            }
+        }
+        reports
+    }
+
+    fn on_share<T>(&self, key: &LimitKey, limit: Amount, now: Instant, act: impl FnOnce(&mut Share) -> T) -> T {
+        let mut shelf = self.shelf(&key.subject);
+        if let Some(share) = shelf.get_mut(key) {
+            share.set_limit(limit);
+            return act(share);
+        }
+        act(shelf.entry(key.clone()).or_insert(Share::new(limit, now)))
+    }
+
+    /// All limits of a person are on one shelf.
+    fn shelf(&self, subject: &Subject) -> MutexGuard<'_, Shelf> {
+        // The remainder is less than `SHELVES`.
+        let place = usize::try_from(self.hasher.hash_one(subject) % SHELVES as u64).unwrap_or_default();
+        lock(&self.shelves[place])
+    }
+}
+
+fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
+    shelf.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A request waits for more share, until this is dropped.
+pub struct Want {
+    book: Arc<Book>,
+    key: LimitKey,
+    amount: Amount,
+}
+
+impl Drop for Want {
+    fn drop(&mut self) {
+        if let Some(share) = self.book.shelf(&self.key.subject).get_mut(&self.key) {
+            share.unwant(self.amount);
+        }
+    }
+}

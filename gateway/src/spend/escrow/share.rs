@@ -1,0 +1,310 @@
+//! The pod's side: what of a limit this pod may use without asking.
+//!
+//! ```text
+//!   granted (by the last answer)
+//!   ├─ in the report under way: spent, given back
+//!   ├─ spent, and in no report yet
+//!   ├─ held by requests under way
+//!   └─ room: the next hold comes from here
+//! ```
+//!
+//! Invariant: what this pod takes for granted is never more than what the row has granted to it. So it moves what it reports
+//! out of its room when the report is made, not when it is answered; a report is made again only after the last one was
+//! answered; and a report whose answer was lost is sent again as it was, under the same sequence.
+
+use std::time::{Duration, Instant};
+
+use super::{Amount, Answer, LimitKey, Pace, Report};
+
+/// One limit's share. It knows neither its key nor the clock: both are parameters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Share {
+    pub(super) limit: Amount,
+    pub(super) granted: Amount,
+    pub(super) spent: Amount,
+    pub(super) held: Amount,
+    pub(super) sent: Option<Sent>,
+    /// What each waiting request needs, the least first.
+    pub(super) waiting: Vec<Amount>,
+    /// Somebody began to wait after the last report.
+    pub(super) has_new_want: bool,
+    pub(super) heard: Option<Heard>,
+    pub(super) used_at: Instant,
+}
+
+/// In a report that is not answered yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Sent {
+    pub(super) spent: Amount,
+    pub(super) given_back: Amount,
+}
+
+/// How the limit stood for everybody at the last answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Heard {
+    /// The report that was answered was sent then.
+    pub sent_at: Instant,
+    pub usable_until: Instant,
+    pub limit: Amount,
+    pub used: Amount,
+    pub granted_to_all: Amount,
+    pub idle_elsewhere: Amount,
+    pub wanted_elsewhere: bool,
+    /// `None` for buckets and places.
+    pub resets_at: Option<Instant>,
+    /// Of this pod's share, what was idle.
+    pub(super) idle_here: Amount,
+}
+
+/// Why a hold did not pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Short {
+    /// No answer of the store is recent enough to go by.
+    Lease,
+    /// The share does not cover it; a flush may bring more.
+    Room,
+}
+
+impl Share {
+    pub fn new(limit: Amount, now: Instant) -> Self {
+        Self {
+            limit,
+            granted: 0,
+            spent: 0,
+            held: 0,
+            sent: None,
+            waiting: Vec::new(),
+            has_new_want: false,
+            heard: None,
+            used_at: now,
+        }
+    }
+
+    /// The policy's limit may change while there is a share; the next report says so.
+    pub fn set_limit(&mut self, limit: Amount) {
+        self.limit = limit;
+    }
+
+    /// What may be held now. Less than nothing where more was spent than was held.
+    pub fn room(&self) -> Amount {
+        let Sent { spent, given_back } = self.in_report();
+        self.granted - spent - given_back - self.spent - self.held
+    }
+
+    pub fn held(&self) -> Amount {
+        self.held
+    }
+
+    /// How the limit stood for everybody when the store last answered, however long ago.
+    pub fn heard(&self) -> Option<&Heard> {
+        self.heard.as_ref()
+    }
+
+    /// Holds `amount` (more than 0) for a request, or says why not.
+    pub fn try_hold(&mut self, amount: Amount, now: Instant) -> Result<(), Short> {
+        debug_assert!(amount > 0, "a request that uses nothing needs no hold");
+        if !self.is_usable(now) {
+            return Err(Short::Lease);
+        }
+        if amount > self.room() && !self.passes_whole(amount) {
+            return Err(Short::Room);
+        }
+        self.hold_regardless(amount, now);
+        Ok(())
+    }
+
+    /// Holds without asking whether there is room: for requests that pass because the store cannot be asked.
+    pub fn hold_regardless(&mut self, amount: Amount, now: Instant) {
+        self.held += amount;
+        self.used_at = now;
+    }
+
+    /// Ends `held` of what is held, of which `spent` was used up: more than was held where the estimate was too low, nothing
+    /// for places. A long reply settles in parts.
+    pub fn settle(&mut self, held: Amount, spent: Amount, now: Instant) {
+        self.held -= held;
+        self.spent += spent;
+        self.used_at = now;
+    }
+
+    /// A request begins to wait for `amount`; each [`want`](Self::want) ends with one [`unwant`](Self::unwant) of the same
+    /// amount, before the hold is tried again or the request is refused.
+    pub fn want(&mut self, amount: Amount, now: Instant) {
+        let place = self.waiting.partition_point(|&waiting| waiting <= amount);
+        self.waiting.insert(place, amount);
+        self.has_new_want = true;
+        self.used_at = now;
+    }
+
+    pub fn unwant(&mut self, amount: Amount) {
+        if let Ok(place) = self.waiting.binary_search(&amount) {
+            self.waiting.remove(place);
+        }
+    }
+
+    /// What the next flush says of this share; `None` where a report is under way or there is nothing to say.
+    pub fn report(&mut self, key: &LimitKey, now: Instant, pace: &Pace) -> Option<Report> {
+        if self.sent.is_some() || !(self.has_news() || self.is_due(now, pace)) {
+            return None;
+        }
+        let is_unused = now.saturating_duration_since(self.used_at) >= pace.unused;
+        match is_unused && self.held == 0 && self.waiting.is_empty() {
+            true => self.close(key),
+            false => Some(self.renew(key)),
+        }
+    }
+
+    /// The last report of a pod that ends, or of a share that is not needed. Nothing may be held; `None` where a report is
+    /// under way, or the share is empty anyway.
+    pub fn close(&mut self, key: &LimitKey) -> Option<Report> {
+        if self.sent.is_some() || self.is_empty() {
+            return None;
+        }
+        let given_back = (self.granted - self.spent).max(0);
+        let report = self.send(key, given_back, (0, 0));
+        Some(Report { closed: true, ..report })
+    }
+
+    /// The store rang for this limit: somebody elsewhere waits for share, or what this pod waits for may be there.
+    pub fn ring(&mut self) {
+        if let Some(heard) = &mut self.heard {
+            heard.wanted_elsewhere = true;
+        }
+        self.has_new_want = !self.waiting.is_empty();
+    }
+
+    /// The store's answer to the report under way, which was last sent at `sent_at`.
+    pub fn learn(&mut self, answer: &Answer, sent_at: Instant, pace: &Pace) {
+        self.sent = None;
+        self.granted = answer.granted;
+        self.heard = Some(Heard {
+            sent_at,
+            usable_until: sent_at + pace.usable,
+            limit: answer.limit,
+            used: answer.used,
+            granted_to_all: answer.granted_to_all,
+            idle_elsewhere: answer.idle_elsewhere,
+            wanted_elsewhere: answer.wanted_elsewhere,
+            resets_at: answer.resets_in.map(|seconds| sent_at + Duration::from_secs(seconds)),
+            idle_here: self.room().max(0),
+        });
+    }
+
+    /// Nothing is granted, held, owed or wanted: it can be dropped.
+    pub fn is_empty(&self) -> bool {
+        let nothing = (self.granted, self.spent, self.held) == (0, 0, 0);
+        nothing && self.sent.is_none() && self.waiting.is_empty()
+    }
+
+    pub fn is_usable(&self, now: Instant) -> bool {
+        self.heard.is_some_and(|heard| now < heard.usable_until)
+    }
+
+    /// Somebody waits here or elsewhere, and the next flush can help: it should not be put off.
+    pub fn is_urgent(&self) -> bool {
+        self.sent.is_none()
+            && ((self.has_new_want && self.demand().1 > 0) || (self.is_wanted_elsewhere() && self.idle() > 0))
+    }
+
+    /// Nine tenths of the limit were used or held at the last answer.
+    pub fn is_near_edge(&self) -> bool {
+        self.heard.is_some_and(|heard| {
+            let committed = heard.used + heard.granted_to_all - heard.idle_elsewhere - heard.idle_here;
+            committed >= heard.limit - heard.limit / 10
+        })
+    }
+
+    fn renew(&mut self, key: &LimitKey) -> Report {
+        let given_back = self.to_give_back();
+        let (wanted, needed) = self.demand();
+        // What is given back has to come again for whoever waits.
+        let again = |amount: Amount| if amount > 0 { amount + given_back } else { 0 };
+        self.send(key, given_back, (again(wanted), again(needed)))
+    }
+
+    fn send(&mut self, key: &LimitKey, given_back: Amount, (wanted, needed): (Amount, Amount)) -> Report {
+        let spent = std::mem::take(&mut self.spent);
+        self.sent = Some(Sent { spent, given_back });
+        self.has_new_want = false;
+        Report {
+            key: key.clone(),
+            limit: self.limit,
+            spent,
+            held: self.held,
+            given_back,
+            wanted,
+            needed,
+            closed: false,
+        }
+    }
+
+    /// All that is idle where somebody else waits; otherwise what is granted past the limit, to everybody together.
+    fn to_give_back(&self) -> Amount {
+        match self.heard {
+            Some(heard) if heard.wanted_elsewhere => self.idle(),
+            Some(heard) => (heard.used + heard.granted_to_all - self.limit).clamp(0, self.idle()),
+            None => 0,
+        }
+    }
+
+    /// Room that no waiting request is about to take: it would be given back and asked for again without end.
+    fn idle(&self) -> Amount {
+        self.without_those_that_fit().0
+    }
+
+    /// How much more share would let all waiting requests pass, and how much the least of them.
+    fn demand(&self) -> (Amount, Amount) {
+        let (left, waiting) = self.without_those_that_fit();
+        match waiting {
+            [] => (0, 0),
+            [least, ..] => (waiting.iter().sum::<Amount>() - left, least - left),
+        }
+    }
+
+    /// The room that waiting requests leave when those that fit have taken theirs, and the requests that do not fit. What was
+    /// spent past the share is no debt: the report charges it.
+    fn without_those_that_fit(&self) -> (Amount, &[Amount]) {
+        let mut left = self.room().max(0);
+        let mut waiting = self.waiting.as_slice();
+        if let [least, others @ ..] = waiting
+            && self.passes_whole(*least)
+        {
+            return (0, others);
+        }
+        while let [least, others @ ..] = waiting
+            && *least <= left
+        {
+            left -= least;
+            waiting = others;
+        }
+        (left, waiting)
+    }
+
+    fn has_news(&self) -> bool {
+        self.spent != 0 || self.has_new_want || self.demand().1 > 0 || self.to_give_back() > 0
+    }
+
+    /// Time to renew, or to close.
+    fn is_due(&self, now: Instant, pace: &Pace) -> bool {
+        let is_old = self.heard.is_none_or(|heard| now.saturating_duration_since(heard.sent_at) >= pace.renew);
+        is_old && !self.is_empty()
+    }
+
+    /// A hold larger than the whole limit passes where nobody has used or holds anything, and the whole limit is ours.
+    fn passes_whole(&self, amount: Amount) -> bool {
+        let is_ours = |heard: Heard| heard.used == 0 && heard.granted_to_all == self.granted;
+        let has_all = self.limit > 0 && self.granted == self.limit && self.room() == self.limit;
+        amount > self.limit && has_all && self.heard.is_some_and(is_ours)
+    }
+
+    fn is_wanted_elsewhere(&self) -> bool {
+        self.heard.is_some_and(|heard| heard.wanted_elsewhere)
+    }
+
+    fn in_report(&self) -> Sent {
+        self.sent.unwrap_or(Sent { spent: 0, given_back: 0 })
+    }
+}
+
+#[cfg(test)]
+mod tests;

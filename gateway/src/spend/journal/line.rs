@@ -1,0 +1,37 @@
+//! One line of the journal.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::spend::{UsageKey, tally::Tally};
+
+/// Tallies are a reply's whole, so the last line of a reply says all about it, and a line that is read twice says nothing new.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Line<'a> {
+    /// A reply's first line.
+    Opened {
+        reply: u64,
+        key: Cow<'a, UsageKey>,
+        tally: Tally,
+    },
+    Counted {
+        reply: u64,
+        tally: Tally,
+    },
+    /// What stands above is in the flush of this number, or in one before it.
+    Flush(i64),
+    /// The store has applied the flush of this number.
+    Acknowledged(i64),
+    /// As `Flush` and `Acknowledged`, in a file that was written anew.
+    Base(i64),
+}
+
+impl Line<'_> {
+    pub fn write(&self, buffer: &mut Vec<u8>) -> serde_json::Result<()> {
+        serde_json::to_writer(&mut *buffer, self)?;
+        buffer.push(b'\n');
+        Ok(())
+    }
+}

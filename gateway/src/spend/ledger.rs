@@ -1,0 +1,244 @@
+//! Counts what replies use, by key, until the store has been told.
+//!
+//! Invariant: one lock covers the journal's line and the sum, and the journal's boundary and what is taken, so that at every
+//! moment the file says what the memory says. A count that was taken stays here until it is acknowledged.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::{
+    Counts, Held, UsageDelta, UsageKey,
+    accumulators::{Accumulators, Tallies},
+    escrow::Report,
+    journal::{Journal, Line},
+    tally::Tally,
+};
+use crate::{clock::Clock, identity::Subject};
+
+/// The most keys of one flush: a statement that the store answers well within its time limit.
+pub const LARGEST_FLUSH: usize = 2_000;
+
+pub struct Ledger {
+    inner: Mutex<Inner>,
+    clock: Arc<dyn Clock>,
+}
+
+struct Inner {
+    journal: Journal,
+    counted: Accumulators,
+    /// In the flush that is under way.
+    taken: Option<Taken>,
+    acknowledged: i64,
+    /// Replies that have a line and go on: a journal that is written anew needs them.
+    open: HashMap<u64, Open>,
+    next_reply: u64,
+}
+
+struct Open {
+    key: Arc<UsageKey>,
+    tally: Tally,
+}
+
+struct Taken {
+    sequence: i64,
+    tallies: Tallies,
+    since: Instant,
+}
+
+/// What one flush tells the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub usage: Vec<UsageDelta>,
+    pub reports: Vec<Report>,
+}
+
+/// For metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unflushed {
+    pub keys: usize,
+    /// How long the oldest count has waited.
+    pub age: Duration,
+    /// False: a kill would lose it.
+    pub in_journal: bool,
+}
+
+impl Ledger {
+    pub fn open(directory: &Path, incarnation: &str, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let inner = Inner {
+            journal: Journal::open(directory, incarnation),
+            counted: Accumulators::default(),
+            taken: None,
+            acknowledged: 0,
+            open: HashMap::new(),
+            next_reply: 0,
+        };
+        Arc::new(Self { inner: Mutex::new(inner), clock })
+    }
+
+    /// A reply whose upstream is known. Nothing is counted before its first [`OpenReply::record`].
+    /// `held` is settled as the reply is counted.
+    pub fn reply(self: &Arc<Self>, subject: Subject, model: String, upstream: String, held: Option<Held>) -> OpenReply {
+        let key = Arc::new(UsageKey::at(self.clock.now(), subject, model, upstream));
+        OpenReply { ledger: self.clone(), key, number: None, tally: Tally::default(), held }
+    }
+
+    /// Takes what the flush of this number tells; `None` where there is nothing to tell, or the last one is not acknowledged.
+    /// `reports` is called under the
+    /// ledger's lock, so that limits were charged for exactly what was counted.
+    pub fn take(&self, sequence: i64, reports: impl FnOnce() -> Vec<Report>) -> Option<Told> {
+        self.inner().take(sequence, reports)
+    }
+
+    /// The store knows what was taken under this number.
+    pub fn acknowledge(&self, sequence: i64) {
+        let mut inner = self.inner();
+        inner.acknowledged = sequence;
+        inner.journal.append(&Line::Acknowledged(sequence));
+        inner.taken.take_if(|taken| taken.sequence <= sequence);
+    }
+
+    /// Whether there is another flush's worth of counts: a store that was away has much to hear.
+    pub fn has_backlog(&self) -> bool {
+        self.inner().counted.len() >= LARGEST_FLUSH
+    }
+
+    /// Writes the journal anew where that heals or shortens it. To be called now and then, off the requests' path.
+    pub fn tend(&self) {
+        let mut inner = self.inner();
+        if inner.journal.needs_rewriting() {
+            inner.rewrite();
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn rewrite_now(&self) {
+        self.inner().rewrite();
+    }
+
+    /// The journal goes, if the store knows everything and nobody is served any more.
+    pub fn close(&self) {
+        let mut inner = self.inner();
+        if inner.counted.is_empty() && inner.taken.is_none() && inner.open.is_empty() {
+            inner.journal.remove();
+        }
+    }
+
+    pub fn unflushed(&self, now: Instant) -> Unflushed {
+        let inner = self.inner();
+        let since = inner.taken.as_ref().map(|taken| taken.since).or(inner.counted.since());
+        Unflushed {
+            keys: inner.counted.len() + inner.taken.as_ref().map_or(0, |taken| taken.tallies.len()),
+            age: since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
+            in_journal: inner.journal.is_sound(),
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A reply that goes on. Dropped, it is over; what was recorded stays counted.
+pub struct OpenReply {
+    ledger: Arc<Ledger>,
+    key: Arc<UsageKey>,
+    /// With its first line.
+    number: Option<u64>,
+    tally: Tally,
+    held: Option<Held>,
+}
+
+impl OpenReply {
+    /// What the reply has come to so far, as a whole. To be called before the bytes that say so are passed on.
+    pub fn record(&mut self, counts: Counts) {
+        let charged_tokens = self.held.as_ref().map_or(0, |held| held.tokens_of(&counts));
+        let tally = Tally { counts, charged_tokens };
+        let difference = tally - self.tally;
+        if difference.is_zero() {
+            return;
+        }
+        let now = Instant::now();
+        self.tally = tally;
+        let mut inner = self.ledger.inner();
+        self.number = Some(inner.write(self.number, &self.key, tally));
+        inner.counted.add(&self.key, difference, now);
+        if let Some(held) = &mut self.held {
+            held.charge(&difference, now);
+        }
+    }
+}
+
+impl Drop for OpenReply {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.ledger.inner().open.remove(&number);
+        }
+    }
+}
+
+impl Inner {
+    fn write(&mut self, number: Option<u64>, key: &Arc<UsageKey>, tally: Tally) -> u64 {
+        if let Some(reply) = number {
+            self.journal.append(&Line::Counted { reply, tally });
+            if let Some(open) = self.open.get_mut(&reply) {
+                open.tally = tally;
+            }
+            return reply;
+        }
+        let reply = self.next_reply;
+        self.next_reply += 1;
+        self.journal.append(&Line::Opened { reply, key: Cow::Borrowed(key), tally });
+        self.open.insert(reply, Open { key: key.clone(), tally });
+        reply
+    }
+
+    fn take(&mut self, sequence: i64, reports: impl FnOnce() -> Vec<Report>) -> Option<Told> {
+        if self.taken.is_some() {
+            return None;
+        }
+        let reports = reports();
+        let since = self.counted.since();
+        let tallies = self.counted.take(LARGEST_FLUSH);
+        if tallies.is_empty() && reports.is_empty() {
+            return None;
+        }
+        let delta = |(key, tally): &(Arc<UsageKey>, Tally)| UsageDelta { key: (**key).clone(), counts: tally.counts };
+        let usage = tallies.iter().map(delta).collect();
+        self.taken = Some(Taken { sequence, tallies, since: since.unwrap_or_else(Instant::now) });
+        match self.counted.is_empty() {
+            true => self.journal.append(&Line::Flush(sequence)),
+            // What stays has its lines above the boundary, so it needs new ones below.
+            false => self.rewrite(),
+        }
+        Some(Told { usage, reports })
+    }
+
+    /// The same in fewer lines: what open replies had come to is known, and what is unflushed stands as if it were a reply
+    /// for each key.
+    fn rewrite(&mut self) {
+        let Self { journal, counted, taken, acknowledged, open, next_reply } = self;
+        let mut anonymous = |key, tally| {
+            let reply = *next_reply;
+            *next_reply += 1;
+            Line::Opened { reply, key: Cow::Borrowed(key), tally }
+        };
+        let opened = open.iter().map(|(reply, Open { key, tally })| Line::Opened {
+            reply: *reply,
+            key: Cow::Borrowed(key),
+            tally: *tally,
+        });
+        let mut lines: Vec<Line<'_>> = opened.collect();
+        lines.push(Line::Base(*acknowledged));
+        if let Some(Taken { sequence, tallies, since: _ }) = taken {
+            lines.extend(tallies.iter().map(|(key, tally)| anonymous(key, *tally)));
+            lines.push(Line::Flush(*sequence));
+        }
+        lines.extend(counted.iter().map(|(key, tally)| anonymous(key, tally)));
+        journal.rewrite(lines.into_iter());
+    }
+}
