@@ -91,6 +91,7 @@ async fn a_refresh_sees_a_changed_group_and_then_a_disabled_person() {
     assert!(refused.contains("401") && refused.contains("invalid_grant"), "{refused}");
 }
 
+/// S15
 #[tokio::test]
 async fn a_real_browser_walks_the_pages_without_a_complaint() {
     let scene = scene(|config| config).await.unwrap();

@@ -7,6 +7,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -31,6 +32,7 @@ pub struct ClaudeCode {
     _leash: Leash,
     place: TempDir,
     binary: PathBuf,
+    terminals: AtomicU32,
 }
 
 /// What `claude -p` said.
@@ -52,7 +54,7 @@ impl ClaudeCode {
     pub async fn managed_for(gateway_url: &str) -> Result<Self> {
         let place = tempfile::Builder::new().prefix("cast-claude-").tempdir()?;
         let leash = Leash::new(r#"rm -rf -- "$1""#, [place.path()])?;
-        let claude = Self { _leash: leash, place, binary: node::claude_binary()? };
+        let claude = Self { _leash: leash, place, binary: node::claude_binary()?, terminals: AtomicU32::new(0) };
         let copied =
             Command::new("cp").args(["-a", "/etc"]).arg(claude.path("etc")).stderr(Stdio::null()).status().await?;
         ensure!(claude.path("etc/passwd").exists(), "/etc was not copied: {copied}");
@@ -82,7 +84,8 @@ impl ClaudeCode {
 
     /// The interactive client, once its prompt is there.
     pub async fn open(&self) -> Result<Terminal> {
-        let socket = self.path("tmux");
+        // A server that was told to end may still hold its socket.
+        let socket = self.path(&format!("tmux-{}", self.terminals.fetch_add(1, Ordering::Relaxed)));
         let leash = Leash::new(r#"tmux -S "$1" kill-server"#, [&socket])?;
         let started = Command::new("tmux")
             .args(["-f", "/dev/null", "-S"])

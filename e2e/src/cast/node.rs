@@ -116,6 +116,26 @@ impl Walk {
     }
 }
 
+/// So many blanks between two texts, compressed by node's own zlib: `gzip`, `deflate` or `br`.
+pub async fn compressed(encoding: &str, (before, behind): &(String, &str), blanks: usize) -> Result<Vec<u8>> {
+    const COMPRESS: &str = "
+        const [encoding, before, behind, blanks] = process.argv.slice(1);
+        const plain = Buffer.concat([Buffer.from(before), Buffer.alloc(Number(blanks), ' '), Buffer.from(behind)]);
+        const zlib = require('node:zlib');
+        const quality = { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 3 } };
+        const by = { gzip: zlib.gzipSync, deflate: zlib.deflateSync, br: (all) => zlib.brotliCompressSync(all, quality) };
+        process.stdout.write(by[encoding](plain));
+    ";
+    let run = Command::new("node")
+        .args(["-e", COMPRESS, encoding, before, behind, &blanks.to_string()])
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(PATIENCE, run).await.context("node is stuck")??;
+    ensure!(output.status.success(), "node: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(output.stdout)
+}
+
 /// The native binary inside npm's package; no script of the package is run.
 pub fn claude_binary() -> Result<PathBuf> {
     let architecture = match std::env::consts::ARCH {

@@ -43,6 +43,11 @@ pub(crate) fn reset(stream: u32, code: u32) -> Vec<u8> {
     frame(0x3, 0, stream, &code.to_be_bytes())
 }
 
+/// Room for so many bytes in a stream that is yet to be opened.
+pub(crate) fn initial_window(bytes: u32) -> Vec<u8> {
+    frame(0x4, 0, 0, &[&[0, 0x4][..], &bytes.to_be_bytes()].concat())
+}
+
 /// A header block: nothing indexed, so nothing for the other side to remember.
 pub(crate) fn request(method: &str, path: &str, bearer: &str) -> Vec<u8> {
     [

@@ -5,9 +5,12 @@
 mod boot;
 mod egress;
 mod federation;
+mod floods;
 mod frames;
 mod http2;
 mod identity_forwarding;
+mod identity_provider;
+mod injection;
 mod limits;
 mod patience;
 mod reload;

@@ -30,9 +30,14 @@ impl Files for Disk {
 
 /// The variables and files of one reading, and which files it took.
 pub(crate) struct Sources<'a> {
+    origin: Option<Origin<'a>>,
+    taken: RefCell<BTreeSet<PathBuf>>,
+}
+
+#[derive(Clone, Copy)]
+struct Origin<'a> {
     environment: &'a Environment,
     files: &'a dyn Files,
-    taken: RefCell<BTreeSet<PathBuf>>,
 }
 
 /// A string with its references replaced.
@@ -44,10 +49,18 @@ pub(crate) struct Expanded {
 
 impl<'a> Sources<'a> {
     pub(crate) fn new(environment: &'a Environment, files: &'a dyn Files) -> Self {
-        Self { environment, files, taken: RefCell::default() }
+        Self { origin: Some(Origin { environment, files }), taken: RefCell::default() }
+    }
+
+    /// Nothing is looked up: `${…}` is plain text. For documents whose writer is not this machine's operator.
+    pub(crate) fn none() -> Self {
+        Self { origin: None, taken: RefCell::default() }
     }
 
     pub(crate) fn expand(&self, written: &str) -> Result<Expanded, Complaint> {
+        let Some(Origin { environment, .. }) = self.origin else {
+            return Ok(Expanded { text: written.to_owned(), referred: false });
+        };
         if let Some(path) = whole_file_reference(written) {
             return self.file(path).map(|text| Expanded { text, referred: true });
         }
@@ -57,7 +70,7 @@ impl<'a> Sources<'a> {
         while let Some((before, after)) = rest.split_once("${") {
             text.push_str(before);
             let (name, after) = reference(after)?;
-            let value = self.environment.get(name).ok_or_else(|| {
+            let value = environment.get(name).ok_or_else(|| {
                 Complaint::new(format!("the variable {name} is not set"), "set it in the gateway's environment")
             })?;
             text.push_str(value);
@@ -71,8 +84,11 @@ impl<'a> Sources<'a> {
     /// The bytes of a file, noted as one that this configuration depends on. `called` stands for it in a complaint: its
     /// path may itself be an expanded value, and then it is not said.
     pub(crate) fn read(&self, path: &Path, called: &str) -> Result<Vec<u8>, Complaint> {
+        let Some(Origin { files, .. }) = self.origin else {
+            return Err(Complaint::new("names a file where none is read", "write the value itself"));
+        };
         self.taken.borrow_mut().insert(path.to_owned());
-        let bytes = self.files.read(path).map_err(|error| {
+        let bytes = files.read(path).map_err(|error| {
             Complaint::new(
                 format!("{called} cannot be read ({})", error.kind()),
                 "mount it, or correct the path and the rights",
@@ -178,6 +194,15 @@ mod tests {
             assert_eq!(expand(text).unwrap_err(), "holds a `${` that begins no reference");
         }
         assert_eq!(expand("${MISSING}").unwrap_err(), "the variable MISSING is not set");
+    }
+
+    #[test]
+    fn without_sources_a_reference_is_plain_text() {
+        for text in ["${A}", "${file:/run/secret}", "${", "a ${B} c"] {
+            let expanded = Sources::none().expand(text).unwrap();
+            assert_eq!((expanded.text.as_str(), expanded.referred), (text, false));
+        }
+        assert!(Sources::none().read(Path::new("/run/secret"), "it").is_err());
     }
 
     #[test]

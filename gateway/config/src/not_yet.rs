@@ -8,14 +8,14 @@ use crate::{
 
 /// `[]` stands for every entry of a list.
 pub(crate) const NOT_YET: &[(&str, When)] = &[
-    ("managed", When::Written),
     ("telemetry", When::Written),
-    ("enforcement", When::Written),
+    ("admin.blocked_message", When::Written),
+    ("admin.group_limit_mode", When::Written),
+    ("admin.billing_group_tag", When::Written),
     ("pricing", When::Written),
     ("load_test_mode.enabled", When::True),
     ("upstreams[].provider", When::OneOf(&["bedrock", "mantle", "anthropicAws", "vertex", "foundry"])),
     ("upstreams[].region_prefix", When::Written),
-    ("upstreams[].zero_retention", When::True),
 ];
 
 #[derive(Clone, Copy)]

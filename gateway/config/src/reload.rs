@@ -11,7 +11,7 @@ use crate::section::{
     Config,
     admin::Admin,
     listen::Listen,
-    managed::Managed,
+    managed::{Managed, PolicySource},
     oidc::Oidc,
     session::Session,
     store::Store,
@@ -53,7 +53,7 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<String> {
     changes.note("limits", limits, &new.limits);
     changes.note("timeouts", timeouts, &new.timeouts);
     changes.note("rate_limits", rate_limits, &new.rate_limits);
-    changes.section("managed", managed.as_ref(), new.managed.as_ref(), Changes::managed);
+    changes.note("managed.source", &policy_source(managed.as_ref()), &policy_source(new.managed.as_ref()));
     changes.section("telemetry", telemetry.as_ref(), new.telemetry.as_ref(), Changes::telemetry);
     changes.section("admin", admin.as_ref(), new.admin.as_ref(), Changes::admin);
     changes.note("enforcement", enforcement, &new.enforcement);
@@ -220,11 +220,6 @@ impl Changes {
         }
     }
 
-    fn managed(&mut self, old: &Managed, new: &Managed) {
-        let Managed { source, policies: _ } = old;
-        self.note("managed.source", source, &new.source);
-    }
-
     fn telemetry(&mut self, old: &Telemetry, new: &Telemetry) {
         let Telemetry { forward_to, resource_attributes, export } = old;
         self.note("telemetry.forward_to", &forward_to.len(), &new.forward_to.len());
@@ -275,6 +270,11 @@ impl Changes {
         self.note("admin.group_limit_mode", group_limit_mode, &new.group_limit_mode);
         self.note("admin.billing_group_tag", billing_group_tag, &new.billing_group_tag);
     }
+}
+
+/// Policies are taken as they come, the first and the last of them too.
+fn policy_source(managed: Option<&Managed>) -> PolicySource {
+    managed.map_or(PolicySource::File, |Managed { source, policies: _ }| *source)
 }
 
 fn without_password(url: &SecretString) -> Option<Url> {

@@ -19,10 +19,11 @@ pub(crate) fn check(fields: &Fields<'_>, config: Option<&Config>) {
     }
 }
 
-/// Failing closed without limits would refuse everyone for nothing.
+/// Failing closed without limits would refuse everyone for nothing. Rows of the store may have some.
 fn check_enforcement(fields: &Fields<'_>) {
     let Some(enforcement) = fields.section("enforcement") else { return };
-    let has_limits = fields.written("admin") || policies(fields).iter().any(|policy| policy.written("limits"));
+    let limits = |policy: &Fields<'_>| policy.section("limits").is_some_and(|limits| limits.any_written());
+    let has_limits = fields.written("admin") || in_store(fields) || policies(fields).iter().any(limits);
     if enforcement.flag("fail_closed_on_error") == Some(true) && !has_limits {
         enforcement.refuse(
             "fail_closed_on_error",
@@ -35,14 +36,17 @@ fn check_enforcement(fields: &Fields<'_>) {
 /// Nothing else reads prices.
 fn check_pricing(fields: &Fields<'_>) {
     let has_policies = !policies(fields).is_empty();
-    let in_store = fields.section("managed").and_then(|managed| managed.text("source")) == Some("store");
-    if fields.written("pricing") && !fields.written("admin") && !has_policies && !in_store {
+    if fields.written("pricing") && !fields.written("admin") && !has_policies && !in_store(fields) {
         fields.refuse("pricing", "has no reader", "add an admin section, or a managed policy");
     }
 }
 
 fn policies<'a>(fields: &Fields<'a>) -> Vec<Fields<'a>> {
     fields.section("managed").map(|managed| managed.sections("policies")).unwrap_or_default()
+}
+
+fn in_store(fields: &Fields<'_>) -> bool {
+    fields.section("managed").and_then(|managed| managed.text("source")) == Some("store")
 }
 
 /// A gateway can push settings that run commands on developers' machines, so who can reach it matters.

@@ -1,8 +1,9 @@
 //! Going away without anyone noticing.
 //!
 //! At the first signal readiness goes off and replies say `Connection: close`, but the port stays open: a load balancer needs
-//! a moment to notice, and what it sends until then is served. The process ends when no reply is due and nobody has asked for
-//! anything for [`QUIET`]; at the deadline open streams get a last event and end.
+//! a moment to notice, and what it sends until then is served, also over the connections that it kept: those end when nobody
+//! has asked for anything for [`QUIET`]. The process ends when no reply is due besides; at the deadline open streams get a last
+//! event and end.
 
 use std::{
     sync::{
@@ -51,8 +52,11 @@ impl Lifecycle {
             if self.activity.arrived() != arrived {
                 (arrived, last_arrival) = (self.activity.arrived(), Instant::now());
             }
-            if self.activity.busy() == 0 && last_arrival.elapsed() >= QUIET {
-                return self.end().await;
+            if last_arrival.elapsed() >= QUIET {
+                self.closing.send_if_modified(|phase| std::mem::replace(phase, Closing::Quiet) != Closing::Quiet);
+                if self.activity.busy() == 0 {
+                    return self.end().await;
+                }
             }
             sleep(LOOK).await;
         }

@@ -6,10 +6,12 @@
 pub mod drain;
 pub mod health;
 pub mod prometheus;
+pub mod pulse;
 pub mod reload;
 mod rooms;
 pub mod start;
 pub mod threads;
 
 pub use drain::Lifecycle;
+pub use pulse::Pulse;
 pub use start::{Plan, Running, start};

@@ -6,6 +6,7 @@ use axum::{Router, extract::State, http::header, response::IntoResponse, routing
 use tokio::net::TcpListener;
 
 use crate::{
+    policy::LivePolicies,
     session::Revocations,
     store::Store,
     telemetry::{Lines, Metrics},
@@ -17,6 +18,7 @@ pub struct Scraped {
     pub metrics: Arc<Metrics>,
     pub store: Arc<Store>,
     pub revocations: Arc<Revocations>,
+    pub policies: Arc<LivePolicies>,
     pub lines: Lines,
 }
 
@@ -30,10 +32,14 @@ pub async fn listen(address: SocketAddr, scraped: Scraped) -> io::Result<SocketA
 }
 
 async fn scrape(State(scraped): State<Scraped>) -> impl IntoResponse {
-    let Scraped { metrics, store, revocations, lines } = scraped;
+    let Scraped { metrics, store, revocations, policies, lines } = scraped;
     metrics.store_reachable.set(i64::from(store.health().is_reachable()));
     metrics.store_statements.inner().store(store.calls(), std::sync::atomic::Ordering::Relaxed);
     metrics.revocation_sequence.set(revocations.sequence());
+    metrics.store_last_seen_seconds.set(store.health().heard_ago().as_secs_f64());
+    metrics.policy_revision.set(policies.revision().0);
+    metrics.policies.set(i64::try_from(policies.count()).unwrap_or(i64::MAX));
+    metrics.policy_reload_failed.set(i64::from(policies.is_refusing()));
     metrics.log_lines_dropped.set(i64::try_from(lines.dropped()).unwrap_or(i64::MAX));
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], metrics.render())

@@ -1,9 +1,9 @@
-//! Files that change while the process runs: TLS, signing secrets, upstream credentials, the client's secret at the identity
-//! provider, the store's password.
+//! Files that change while the process runs: policies, TLS, signing secrets, upstream credentials, the client's secret at the
+//! identity provider, the store's password.
 //!
 //! The whole configuration is read again and judged like at boot. An invalid one changes nothing; in a valid one, what can
 //! change in place does, and the rest is named as needing a new process. Files are looked at rather than watched: a
-//! Kubernetes volume swaps a link, and a look every other second is cheap.
+//! Kubernetes volume swaps a link, and a look twice a second is cheap and soon enough for a policy to hold within one.
 
 use std::{
     fmt::Display,
@@ -13,15 +13,21 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use gateway_config::{Config, ConfigErrors, Environment, Provider, restart_needed};
+use gateway_config::{Config, ConfigErrors, Environment, PolicySource, Provider, restart_needed};
 use serde_json::json;
 
 use crate::{
-    admin::AdminKeys, door::tls::Certificate, identity::RelyingParty, inference::Shared, session::KeyRing,
-    store::Store, telemetry::Audit,
+    admin::AdminKeys,
+    door::tls::Certificate,
+    identity::RelyingParty,
+    inference::Shared,
+    policy::{LivePolicies, PolicySet, Revision},
+    session::KeyRing,
+    store::Store,
+    telemetry::Audit,
 };
 
-const LOOK: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What takes a change in place.
 pub struct Reloader {
@@ -32,6 +38,8 @@ pub struct Reloader {
     pub relying_party: Arc<RelyingParty>,
     pub shared: Arc<Shared>,
     pub certificate: Option<Arc<Certificate>>,
+    /// Where policies are the file's.
+    pub policies: Option<Arc<LivePolicies>>,
     pub admin_keys: Option<Arc<AdminKeys>>,
     pub audit: Audit,
 }
@@ -86,6 +94,10 @@ impl Reloader {
         if refused.as_ref() != Some(&errors) {
             tracing::error!(%errors, "the changed configuration is not valid; the old one stays");
             self.audit.event("config.load", "", json!({"outcome": "refused"}));
+            if let Some(live) = &self.policies {
+                live.refused();
+                self.reloaded(live, "refused");
+            }
             *refused = Some(errors);
         }
     }
@@ -103,6 +115,7 @@ impl Reloader {
             (Some(certificate), Some(files)) => certificate.reload(files),
             _ => Ok(()),
         };
+        self.policies(new);
         let mut failed = self.upstreams(new);
         failed.extend(failure("session.jwt_secret", self.keys.reload(&new.session.jwt_secrets)));
         failed.extend(failure("store.password", self.store.reload(&new.store)));
@@ -111,6 +124,21 @@ impl Reloader {
         let fields = json!({"outcome": outcome, "needs_restart": waiting, "not_taken": failed});
         self.audit.event("config.load", "", fields);
         tracing::info!("the configuration was read again");
+    }
+
+    fn policies(&self, new: &Config) {
+        let (Some(live), Some(managed)) = (&self.policies, &new.managed) else { return };
+        live.taken();
+        if managed.source == PolicySource::File && !live.holds(&managed.policies) {
+            live.replace(PolicySet::of_file(Revision(live.revision().0 + 1), &managed.policies));
+            self.reloaded(live, "taken");
+        }
+    }
+
+    fn reloaded(&self, live: &LivePolicies, outcome: &str) {
+        let fields =
+            json!({"source": "file", "outcome": outcome, "revision": live.revision(), "policies": live.count()});
+        self.audit.event("policy.reload", "", fields);
     }
 
     /// The credentials that were not taken over.

@@ -1,17 +1,19 @@
 //! The rooms, built in the order in which they need each other: nothing here opens a port.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use anyhow::Context;
 use aws_lc_rs::rand::SecureRandom;
 use axum::Router;
-use gateway_config::ProcessSettings;
+use gateway_config::{Managed, PolicySource, ProcessSettings};
 use gateway_egress::{Egress, EgressSettings};
+use serde_json::json;
 use tokio::{runtime::Handle, sync::Semaphore, task::JoinSet};
 
 use super::{
     drain::Lifecycle,
     health::{self, Readyz},
+    pulse::{Body, Pulse},
     start::Plan,
 };
 use crate::{
@@ -19,8 +21,10 @@ use crate::{
     door::{Door, RequestId, service::ROUTES},
     identity::RelyingParty,
     inference::{Catalogue, Models, Shared, body::Bounds, listing},
-    oauth, protocol_page,
-    session::{Journal, KeyRing, Revocations, SessionParts, Sessions, Watch},
+    oauth,
+    policy::{Applied, LivePolicies, PolicySet, Revision, StoredPolicies},
+    protocol_page,
+    session::{Journal, KeyRing, Revocations, SessionParts, Sessions},
     store::{Store, pod::Pod},
     telemetry::{Audit, Metrics},
     upstream::Upstream,
@@ -38,6 +42,25 @@ pub(super) struct Foundation {
     pub(super) lifecycle: Arc<Lifecycle>,
     /// `None`: no `admin` section, so nobody administers.
     pub(super) admin_keys: Option<Arc<AdminKeys>>,
+}
+
+/// The policies that hold, and where they come from.
+pub(super) struct Policies {
+    pub(super) live: Arc<LivePolicies>,
+    source: Source,
+}
+
+enum Source {
+    Nowhere,
+    File,
+    Rows(StoredPolicies),
+}
+
+impl Policies {
+    /// What the file's policies go into when it changes.
+    pub(super) fn of_file(&self) -> Option<Arc<LivePolicies>> {
+        matches!(self.source, Source::File).then(|| self.live.clone())
+    }
 }
 
 impl Foundation {
@@ -65,10 +88,24 @@ impl Foundation {
         })
     }
 
-    /// Returns when every revocation so far is known.
-    pub(super) async fn sessions(&self, plan: &Plan) -> anyhow::Result<(Arc<Sessions>, Watch)> {
-        let pod = this_pod(&*plan.random);
-        let sessions = Sessions::new(SessionParts {
+    pub(super) async fn policies(&self, managed: Option<&Managed>) -> anyhow::Result<Policies> {
+        let (live, source) = match managed {
+            None => (Arc::new(LivePolicies::none()), Source::Nowhere),
+            Some(Managed { source: PolicySource::File, policies }) => {
+                let set = PolicySet::of_file(Revision(1), policies);
+                (Arc::new(LivePolicies::new(set)), Source::File)
+            }
+            Some(Managed { source: PolicySource::Store, .. }) => {
+                let stored = StoredPolicies::open(self.store.clone(), self.audit.clone()).await;
+                let stored = stored.context("managed.source")?;
+                (stored.live().clone(), Source::Rows(stored))
+            }
+        };
+        Ok(Policies { live, source })
+    }
+
+    pub(super) fn sessions(&self, plan: &Plan, pod: &Pod) -> Arc<Sessions> {
+        Sessions::new(SessionParts {
             keys: self.keys.clone(),
             revocations: self.revocations.clone(),
             store: self.store.clone(),
@@ -78,9 +115,37 @@ impl Foundation {
             journal: Journal::open(&plan.config.store.journal_dir, &pod.incarnation),
             clock: plan.clock.clone(),
             random: plan.random.clone(),
-        });
-        let watch = Watch::start(sessions.clone(), pod).await.context("store")?;
-        Ok((sessions, watch))
+        })
+    }
+
+    /// Returns when every revocation so far is known.
+    pub(super) async fn pulse(
+        &self,
+        pod: Pod,
+        policies: Policies,
+        sessions: &Arc<Sessions>,
+        shared: &Arc<Shared>,
+    ) -> anyhow::Result<Pulse> {
+        let Policies { live, source } = policies;
+        let stored = match source {
+            Source::Rows(stored) => Some(stored),
+            Source::Nowhere | Source::File => None,
+        };
+        let inference = shared.clone();
+        let body = Body {
+            pod,
+            store: self.store.clone(),
+            sessions: sessions.clone(),
+            policies: live,
+            stored,
+            applied: shared.applied.clone(),
+            upstreams: Box::new(move || {
+                let now = Instant::now();
+                let conditions = inference.upstreams.iter().map(|upstream| upstream.condition(now));
+                json!(conditions.collect::<Vec<_>>())
+            }),
+        };
+        Pulse::start(body).await.context("store")
     }
 
     /// The data path's shared parts; what keeps minted credentials fresh joins `tasks`.
@@ -88,6 +153,7 @@ impl Foundation {
         &self,
         plan: &Plan,
         sessions: &Sessions,
+        policies: &Policies,
         tasks: &mut JoinSet<()>,
     ) -> anyhow::Result<Arc<Shared>> {
         let config = &plan.config;
@@ -102,6 +168,8 @@ impl Foundation {
         Ok(Arc::new(Shared {
             verifier: sessions.verifier(),
             models: Models::new(config, &Catalogue::builtin()),
+            policies: policies.live.clone(),
+            applied: Arc::new(Applied::new(plan.clock.clone())),
             upstreams,
             egress: self.egress.clone(),
             audit: self.audit.clone(),
@@ -169,7 +237,7 @@ impl Foundation {
 }
 
 /// New at each start; the name is what the platform calls this machine.
-fn this_pod(random: &dyn SecureRandom) -> Pod {
+pub(super) fn this_pod(random: &dyn SecureRandom) -> Pod {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let incarnation = RequestId::random(random).0.trim_start_matches("req_").to_owned();
     Pod { incarnation, name, version: env!("CARGO_PKG_VERSION") }

@@ -1,4 +1,4 @@
-//! The boot's order: store and identity provider, sessions, upstreams, and only then the listener.
+//! The boot's order: store and identity provider, policies, sessions, upstreams, and only then the listener.
 
 use std::{
     net::SocketAddr,
@@ -14,14 +14,15 @@ use tokio::task::JoinSet;
 use super::{
     drain::Lifecycle,
     prometheus::{self, Scraped},
+    pulse::Pulse,
     reload::{Marks, Reloader},
-    rooms::Foundation,
+    rooms::{Foundation, this_pod},
     threads::{self, Work},
 };
 use crate::{
     clock::Clock,
     door::{listener, tls::Certificate, watch::Patience},
-    session::{Lifetimes, Sessions, Watch},
+    session::{Lifetimes, Sessions},
     store::Store,
     telemetry::{Lines, Metrics},
 };
@@ -48,7 +49,7 @@ pub struct Running {
     pub sessions: Arc<Sessions>,
     pub store: Arc<Store>,
     threads: Vec<JoinHandle<()>>,
-    _watch: Watch,
+    _pulse: Pulse,
     _tasks: JoinSet<()>,
 }
 
@@ -67,8 +68,12 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
     let certificate = config.listen.tls.as_ref().map(Certificate::load).transpose()?;
     let mut tasks = JoinSet::new();
     let foundation = Foundation::lay(&plan).await?;
-    let (sessions, watch) = foundation.sessions(&plan).await?;
-    let shared = foundation.inference(&plan, &sessions, &mut tasks)?;
+    let policies = foundation.policies(config.managed.as_ref()).await?;
+    let (live, of_file) = (policies.live.clone(), policies.of_file());
+    let pod = this_pod(&*plan.random);
+    let sessions = foundation.sessions(&plan, &pod);
+    let shared = foundation.inference(&plan, &sessions, &policies, &mut tasks)?;
+    let pulse = foundation.pulse(pod, policies, &sessions, &shared).await?;
     let door = foundation.door(&plan, &sessions, &shared);
     let Foundation { metrics, audit, egress: _, store, relying_party, keys, revocations, lifecycle, admin_keys } =
         foundation;
@@ -81,7 +86,8 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
         None => None,
         Some(address) => {
             let lines = plan.lines.clone();
-            let scraped = Scraped { metrics: metrics.clone(), store: store.clone(), revocations, lines };
+            let scraped =
+                Scraped { metrics: metrics.clone(), store: store.clone(), revocations, policies: live, lines };
             Some(prometheus::listen(address, scraped).await.context("listen.metrics")?)
         }
     };
@@ -96,9 +102,19 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
     let threads = threads::spawn(&work, sockets)?;
     if let (Some((path, environment)), Some(seen)) = (plan.source, seen) {
         let store = store.clone();
-        let reloader =
-            Reloader { path, environment, keys, store, relying_party, shared, certificate, admin_keys, audit };
+        let reloader = Reloader {
+            path,
+            environment,
+            keys,
+            store,
+            relying_party,
+            shared,
+            certificate,
+            policies: of_file,
+            admin_keys,
+            audit,
+        };
         tasks.spawn(reloader.run(plan.config, seen));
     }
-    Ok(Running { address, metrics_address, lifecycle, metrics, sessions, store, threads, _watch: watch, _tasks: tasks })
+    Ok(Running { address, metrics_address, lifecycle, metrics, sessions, store, threads, _pulse: pulse, _tasks: tasks })
 }

@@ -54,8 +54,11 @@ pub struct Threads {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Closing {
     Open,
-    /// Idle connections end, busy ones after their reply.
+    /// Replies say that they are the last of their connection, and HTTP/2 takes no new streams.
     Draining,
+    /// Whoever sends has noticed: idle connections end too. Not before, because HTTP/1.1 has no way to refuse the request that
+    /// is under way while its connection is being closed: a load balancer could only fail it.
+    Quiet,
     /// What is open is told so and ends.
     Cut,
     /// Nobody is here any more; the threads end.
@@ -112,19 +115,20 @@ where
             .initial_connection_window_size(WINDOW * 2)
             .keep_alive_interval(Duration::from_secs(30))
             .serve_connection(stream, service);
-        watched(&threads, &watch, connection, |connection| connection.graceful_shutdown()).await;
+        watched(&threads, &watch, connection, (Closing::Draining, |connection| connection.graceful_shutdown())).await;
     } else {
         let connection = http1::Builder::new()
             .header_read_timeout(None)
             .max_buf_size(threads.max_head.max(16 * 1024))
             .max_header_size(threads.max_head)
             .serve_connection(stream, service);
-        watched(&threads, &watch, connection, |connection| connection.graceful_shutdown()).await;
+        watched(&threads, &watch, connection, (Closing::Quiet, |connection| connection.graceful_shutdown())).await;
     }
 }
 
-/// Drives a connection until it ends, its patience does, or the drain does.
-async fn watched<C>(threads: &Threads, watch: &Rc<Watch>, connection: C, shut: impl Fn(Pin<&mut C>))
+/// Drives a connection until it ends, its patience does, or the drain does. From the phase named on it is shut: harmless while
+/// a reply is due, for HTTP/1.1 then only loses keep-alive and HTTP/2 refuses only new streams.
+async fn watched<C>(threads: &Threads, watch: &Rc<Watch>, connection: C, (from, shut): (Closing, impl Fn(Pin<&mut C>)))
 where
     C: Future<Output = hyper::Result<()>>,
 {
@@ -139,8 +143,7 @@ where
         if phase >= Closing::Cut {
             watch.link().cut.set(true);
         }
-        // Harmless while a reply is due: HTTP/1.1 only loses keep-alive, HTTP/2 refuses only new streams.
-        if phase >= Closing::Draining && !told {
+        if phase >= from && !told {
             told = true;
             shut(connection.as_mut());
         }

@@ -17,7 +17,7 @@ use super::{
     body::Prompt,
     desk::Shared,
     failures::Failures,
-    models::{Route, Target},
+    models::{GrantedModel, Target},
     refusal::Refusal,
     report::Report,
 };
@@ -47,7 +47,7 @@ pub struct Attempts<'r> {
     pub head: &'r request::Parts,
     pub prompt: &'r Prompt,
     pub person: &'r Person,
-    pub route: &'r Arc<Route>,
+    pub route: &'r GrantedModel,
 }
 
 enum Tried {
@@ -85,6 +85,7 @@ impl Attempts<'_> {
         match self.one(target, upstream, report).await {
             Tried::Answered(answered) => {
                 upstream.health.answered(&self.route.model, Instant::now());
+                upstream.credential_accepted();
                 report.upstream = Some(upstream.name.clone());
                 report.attempt(&upstream.name, Outcome::Answered);
                 return Some(answered);

@@ -19,9 +19,11 @@ use super::{
     refusal::Refusal,
     relay::{Relay, Source},
     report::{Ending, Report},
+    verdict,
 };
 use crate::{
     door::{Arrival, reply::Content},
+    policy::{Applied, LivePolicies},
     session::{Admitted, Verifier, bearer},
     telemetry::{
         Audit, Metrics,
@@ -34,6 +36,8 @@ use crate::{
 pub struct Shared {
     pub verifier: Arc<Verifier>,
     pub models: Models,
+    pub policies: Arc<LivePolicies>,
+    pub applied: Arc<Applied>,
     pub upstreams: Vec<Upstream>,
     pub egress: Arc<Egress>,
     pub audit: Audit,
@@ -106,9 +110,13 @@ impl Desk {
         let (head, mut incoming) = request.into_parts();
         let prompt = Prompt::parse(body::read(&mut incoming, self.shared.bounds).await?)?;
         report.stream = prompt.stream;
-        let route = self.shared.models.route(&prompt.model);
-        let route = route.ok_or_else(|| Refusal::UnknownModel(prompt.model.chars().take(200).collect()))?;
-        report.model = Some(route.model.clone());
+        let Shared { models, policies, applied, .. } = &*self.shared;
+        report.model = models.canonical(&prompt.model).map(str::to_owned);
+        let effective = policies.effective(admitted.person());
+        applied.note(&effective, &admitted.person().sub);
+        report.audited = verdict::of_audited(models, &prompt.model, &effective);
+        report.policy = effective.applied().cloned();
+        let granted = models.grant(&prompt.model, &effective)?;
         let attempts = Attempts {
             shared: &self.shared,
             pools: &self.pools,
@@ -116,7 +124,7 @@ impl Desk {
             head: &head,
             prompt: &prompt,
             person: admitted.person(),
-            route,
+            route: &granted,
         };
         attempts.first_answer(report).await
     }

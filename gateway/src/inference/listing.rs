@@ -13,11 +13,14 @@ use axum::{
 use serde::Serialize;
 
 use super::{desk::Shared, models::Listed, refusal::Refusal};
-use crate::{door::RequestId, session::bearer};
+use crate::{
+    door::RequestId,
+    session::{Admitted, bearer},
+};
 
 #[derive(Serialize)]
 struct Page<'a> {
-    data: &'a [Listed],
+    data: Vec<&'a Listed>,
     has_more: bool,
     first_id: Option<&'a str>,
     last_id: Option<&'a str>,
@@ -38,9 +41,10 @@ async fn models(
     headers: HeaderMap,
 ) -> Response {
     match admit(&shared, &headers) {
-        Ok(()) => {
-            let page = Page { data: shared.models.listed(), has_more: false, first_id: None, last_id: None };
-            Json(page).into_response()
+        Ok(admitted) => {
+            let effective = shared.policies.effective(admitted.person());
+            let data = shared.models.listed(&effective);
+            Json(Page { data, has_more: false, first_id: None, last_id: None }).into_response()
         }
         Err(refusal) => refused(&shared, &refusal, &request_id),
     }
@@ -55,10 +59,9 @@ async fn nowhere(
     refused(&shared, &refusal, &request_id)
 }
 
-fn admit(shared: &Shared, headers: &HeaderMap) -> Result<(), Refusal> {
+fn admit(shared: &Shared, headers: &HeaderMap) -> Result<Arc<Admitted>, Refusal> {
     let unverified = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
-    shared.verifier.admit(bearer(unverified)?)?;
-    Ok(())
+    Ok(shared.verifier.admit(bearer(unverified)?)?)
 }
 
 fn refused(shared: &Shared, refusal: &Refusal, request_id: &RequestId) -> Response {

@@ -1,4 +1,4 @@
-//! The model proxy: admitted → body → model → upstreams → relay → usage.
+//! The model proxy: admitted → body → model → policy → upstreams → relay → usage.
 //!
 //! Invariant: the path asks nobody. The bearer is verified locally, nothing here touches the store, and bytes are not rebuilt.
 
@@ -19,8 +19,9 @@ pub mod scan;
 pub mod tap;
 pub mod text_bytes;
 pub mod usage;
+pub mod verdict;
 
 pub use catalogue::Catalogue;
 pub use desk::{Desk, Shared};
-pub use models::Models;
+pub use models::{GrantedModel, Models};
 pub use refusal::Refusal;

@@ -1,17 +1,24 @@
-//! Which model names mean something here, and where each may go.
+//! Which model names mean something here, where each may go, and who may have it.
 //!
 //! A built-in model is tried on every upstream, and `models[].upstream_model` overrides the id sent there; any other model goes
 //! only where its map names the upstream. An upstream's own `models` globs narrow that.
+//!
+//! Invariant: a name is found by the whole of it, or not at all; what policy is asked about is what was found. Only
+//! [`Models::grant`] makes a [`GrantedModel`], and nothing is sent anywhere without one.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, ops::Deref, sync::Arc};
 
 use bytes::Bytes;
 use gateway_config::{Config, ModelEntry, Upstream};
 use serde::Serialize;
 
-use super::catalogue::{BuiltinModel, Catalogue};
+use super::{
+    catalogue::{BuiltinModel, Catalogue},
+    refusal::Refusal,
+};
+use crate::policy::{Effective, ModelNames};
 
-/// A model that some upstream serves: the proof that routing needs.
+/// A model that some upstream serves.
 #[derive(Debug)]
 pub struct Route {
     /// The canonical id, from a closed set: a metric's label.
@@ -20,12 +27,17 @@ pub struct Route {
     pub targets: Vec<Target>,
 }
 
+/// A model that somebody may have, and the upstreams that may serve it to them: the proof that sending needs.
+#[derive(Debug, Clone)]
+pub struct GrantedModel(Arc<Route>);
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
     /// The upstream's place in the configuration.
     pub upstream: usize,
     /// The JSON string to send instead of the client's; `None`: the client's own bytes stay.
     pub replacement: Option<Bytes>,
+    zero_retention: bool,
 }
 
 /// One line of `GET /v1/models`.
@@ -40,13 +52,21 @@ pub struct Listed {
 }
 
 pub struct Models {
-    routes: HashMap<String, Arc<Route>>,
-    listed: Vec<Listed>,
+    by_name: HashMap<String, Arc<Model>>,
+    listed: Vec<(Listed, Arc<Model>)>,
+}
+
+struct Model {
+    names: Vec<String>,
+    sent_as: Vec<String>,
+    anywhere: Arc<Route>,
+    /// Only upstreams that keep nothing.
+    zero_retention: Option<Arc<Route>>,
 }
 
 impl Models {
     pub fn new(config: &Config, catalogue: &Catalogue) -> Self {
-        let mut models = Self { routes: HashMap::new(), listed: Vec::new() };
+        let mut models = Self { by_name: HashMap::new(), listed: Vec::new() };
         for entry in &config.models {
             let builtin = catalogue.named(&entry.id);
             let names = builtin.map_or_else(|| vec![entry.id.as_str()], |builtin| vec![builtin.id, builtin.alias]);
@@ -60,13 +80,24 @@ impl Models {
         models
     }
 
-    /// Exact, but for the dated form of an alias.
-    pub fn route(&self, name: &str) -> Option<&Arc<Route>> {
-        self.routes.get(name)
+    /// Its id, whoever asks.
+    pub fn canonical(&self, name: &str) -> Option<&str> {
+        self.by_name.get(name).map(|model| model.anywhere.model.as_str())
     }
 
-    pub fn listed(&self) -> &[Listed] {
-        &self.listed
+    /// The model of exactly this name, or of its dated form or alias, if policy lets the person have it.
+    pub fn grant(&self, name: &str, effective: &Effective) -> Result<GrantedModel, Refusal> {
+        let called = || name.chars().take(200).collect::<String>();
+        let model = self.by_name.get(name).ok_or_else(|| Refusal::UnknownModel(called()))?;
+        effective.models().check(model.names()).map_err(|why| Refusal::ModelNotAvailable { model: called(), why })?;
+        model.route(effective).map(GrantedModel).ok_or_else(|| Refusal::NoZeroRetention(called()))
+    }
+
+    /// What [`grant`](Self::grant) would let the person have.
+    pub fn listed(&self, effective: &Effective) -> Vec<&Listed> {
+        let access = effective.models();
+        let granted = |model: &Model| access.check(model.names()).is_ok() && model.route(effective).is_some();
+        self.listed.iter().filter(|(_, model)| granted(model)).map(|(listed, _)| listed).collect()
     }
 
     fn add(
@@ -80,30 +111,57 @@ impl Models {
         let serves = |upstream: &Upstream| {
             upstream.models.is_empty() || upstream.models.iter().any(|glob| names.iter().any(|name| glob.matches(name)))
         };
-        let targets: Vec<_> = upstreams
-            .iter()
-            .enumerate()
-            .filter(|(_, upstream)| serves(upstream))
-            .filter_map(|(n, upstream)| {
-                let mapped = entry.and_then(|entry| entry.upstream_model.get(&upstream.name));
-                (mapped.is_some() || builtin.is_some())
-                    .then(|| Target { upstream: n, replacement: mapped.map(|id| json_string(id)) })
-            })
-            .collect();
-        if targets.is_empty() {
-            return;
+        let mut sent_as = Vec::new();
+        let mut targets = Vec::new();
+        for (n, upstream) in upstreams.iter().enumerate().filter(|(_, upstream)| serves(upstream)) {
+            let mapped = entry.and_then(|entry| entry.upstream_model.get(&upstream.name));
+            if mapped.is_some() || builtin.is_some() {
+                sent_as.extend(mapped.cloned());
+                let replacement = mapped.map(|id| json_string(id));
+                targets.push(Target { upstream: n, replacement, zero_retention: upstream.zero_retention });
+            }
         }
-        let route = Arc::new(Route { model: id.to_owned(), targets });
-        for name in names.iter().copied().chain([id]) {
-            self.routes.entry(name.to_owned()).or_insert_with(|| route.clone());
+        let Some(anywhere) = route(id, targets.clone()) else { return };
+        targets.retain(|target| target.zero_retention);
+        let names = names.iter().copied().chain([id]).map(str::to_owned).collect();
+        let model = Arc::new(Model { names, sent_as, anywhere, zero_retention: route(id, targets) });
+        for name in &model.names {
+            self.by_name.entry(name.clone()).or_insert_with(|| model.clone());
         }
-        self.listed.push(Listed {
+        let listed = Listed {
             kind: "model",
             id: id.to_owned(),
             display_name: entry.and_then(|entry| entry.label.clone()).unwrap_or_else(|| id.to_owned()),
             max_input_tokens: builtin.map(|builtin| builtin.context_tokens),
-        });
+        };
+        self.listed.push((listed, model));
     }
+}
+
+impl Model {
+    fn names(&self) -> ModelNames<'_> {
+        ModelNames { names: &self.names, sent_as: &self.sent_as }
+    }
+
+    fn route(&self, effective: &Effective) -> Option<Arc<Route>> {
+        match effective.needs_zero_retention() {
+            true => self.zero_retention.clone(),
+            false => Some(self.anywhere.clone()),
+        }
+    }
+}
+
+impl Deref for GrantedModel {
+    type Target = Route;
+
+    fn deref(&self) -> &Route {
+        &self.0
+    }
+}
+
+/// `None` where no upstream is left.
+fn route(model: &str, targets: Vec<Target>) -> Option<Arc<Route>> {
+    (!targets.is_empty()).then(|| Arc::new(Route { model: model.to_owned(), targets }))
 }
 
 fn is(builtin: &BuiltinModel, entry: &ModelEntry) -> bool {
@@ -112,4 +170,118 @@ fn is(builtin: &BuiltinModel, entry: &ModelEntry) -> bool {
 
 fn json_string(text: &str) -> Bytes {
     serde_json::Value::from(text).to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_config::Environment;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const FILE: &str = r#"
+        listen: {host: 127.0.0.1}
+        oidc: {issuer: "https://idp.example", client_id: a, client_secret: b}
+        session: {jwt_secret: "a secret that is long enough for a test: 0123456789"}
+        store: {postgres_url: "postgres://a@localhost/b"}
+    "#;
+
+    /// Two upstreams, the second of which keeps nothing and serves Sonnet only; a model of the house that is Opus 5.
+    fn models() -> Models {
+        let loaded = Config::parse(
+            &format!(
+                "{FILE}
+        upstreams:
+          - {{provider: anthropic, name: one, auth: {{api_key: k}}}}
+          - {{provider: anthropic, name: two, auth: {{api_key: k}}, models: ['claude-sonnet-*']}}
+        models: [{{id: house-model, upstream_model: {{one: claude-opus-5}}}}]"
+            ),
+            &Environment::default(),
+            &gateway_config::Disk,
+        );
+        let mut config = loaded.unwrap().config;
+        config.upstreams[1].zero_retention = true;
+        Models::new(&config, &Catalogue::builtin())
+    }
+
+    fn under(settings: Value, upstream: Option<gateway_config::UpstreamRetention>) -> Effective {
+        let retention = gateway_config::Retention { upstream, ..gateway_config::Retention::default() };
+        Effective { settings: settings.as_object().cloned(), retention, ..Effective::default() }
+    }
+
+    fn reason(name: &str, effective: &Effective) -> &'static str {
+        models().grant(name, effective).map_or_else(|refusal| refusal.reason(), |_| "granted")
+    }
+
+    #[test]
+    fn every_built_in_model_is_of_a_family_that_policies_can_name() {
+        for model in Catalogue::builtin().iter() {
+            let granted = ["fable", "haiku", "opus", "sonnet"]
+                .into_iter()
+                .filter(|family| reason(model.id, &under(json!({"availableModels": [family]}), None)) == "granted");
+            assert_eq!(granted.count(), 1, "{}", model.id);
+        }
+    }
+
+    #[test]
+    fn only_the_name_itself_finds_a_model() {
+        let all = under(json!({}), None);
+        for name in ["claude-haiku-4-5", "claude-haiku-4-5-20251001", "house-model"] {
+            assert_eq!(reason(name, &all), "granted", "{name}");
+        }
+        let others = [
+            "Claude-Opus-5",
+            " claude-opus-5",
+            "claude-opus-5 ",
+            "claude-opus-5\n",
+            "claude\u{2010}opus-5",
+            "claude-opus-5\u{200b}",
+            "ｃlaude-opus-5",
+            "claude-opus-5[1m]",
+            "claude-opus",
+            "opus",
+            "claude-opus-5-20260101",
+            "\u{0441}laude-opus-5",
+        ];
+        for name in others {
+            assert_eq!(reason(name, &all), "unknown_model", "{name:?}");
+        }
+    }
+
+    #[test]
+    fn policy_is_asked_about_what_was_found() {
+        let listed = under(json!({"availableModels": ["claude-haiku-4-5-20251001"]}), None);
+        assert_eq!(reason("claude-haiku-4-5", &listed), "granted");
+        assert_eq!(reason("claude-opus-5", &listed), "model_not_available");
+        let denied = under(json!({"deniedModels": ["claude-opus-5"]}), None);
+        assert_eq!(reason("house-model", &denied), "model_denied", "it would be sent as a denied one");
+        assert_eq!(reason("claude-opus-4-8", &denied), "granted");
+    }
+
+    #[test]
+    fn zero_retention_leaves_only_upstreams_that_keep_nothing() {
+        let zero = under(json!({}), Some(gateway_config::UpstreamRetention::Zero));
+        let models = models();
+        let sonnet = models.grant("claude-sonnet-5", &zero).unwrap();
+        assert_eq!(sonnet.targets.iter().map(|target| target.upstream).collect::<Vec<_>>(), [1]);
+        assert_eq!(reason("claude-opus-5", &zero), "no_zero_retention");
+        let ids: Vec<_> = models.listed(&zero).into_iter().map(|listed| listed.id.clone()).collect();
+        assert!(!ids.is_empty() && ids.iter().all(|id| id.starts_with("claude-sonnet-")), "{ids:?}");
+        let any = under(json!({}), Some(gateway_config::UpstreamRetention::Any));
+        assert_eq!(models.grant("claude-sonnet-5", &any).unwrap().targets.len(), 2);
+    }
+
+    #[test]
+    fn what_is_listed_is_what_is_granted() {
+        let models = models();
+        for settings in
+            [json!({}), json!({"availableModels": ["opus", "house-model"]}), json!({"deniedModels": ["claude-opus"]})]
+        {
+            let effective = under(settings.clone(), None);
+            let listed: Vec<_> = models.listed(&effective).into_iter().map(|listed| listed.id.as_str()).collect();
+            let all = models.listed.iter().map(|(listed, _)| listed.id.as_str());
+            let granted: Vec<_> = all.filter(|id| models.grant(id, &effective).is_ok()).collect();
+            assert_eq!(listed, granted, "{settings}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
 use super::scan::ScanError;
-use crate::{session::BearerRefusal, upstream::CredentialError};
+use crate::{policy::NotAvailable, session::BearerRefusal, upstream::CredentialError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -21,6 +21,13 @@ pub enum Refusal {
     ModelNotString,
     #[error("model {0:?} is not in the operator's model list; GET /v1/models lists what is")]
     UnknownModel(String),
+    #[error("model {model:?} {}; GET /v1/models lists what you may use", not_available(*.why))]
+    ModelNotAvailable { model: String, why: NotAvailable },
+    #[error(
+        "your role's retention rule asks for upstreams that keep nothing, and no such upstream serves model {0:?}; ask the \
+         operator of this gateway"
+    )]
+    NoZeroRetention(String),
     #[error("request body is larger than {most} bytes")]
     TooLarge { most: u64 },
     #[error("the request body did not arrive in time")]
@@ -112,9 +119,9 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Bearer(_) => StatusCode::UNAUTHORIZED,
-            Self::BadBody(_) | Self::ModelMissing | Self::ModelNotString | Self::UnknownModel(_) | Self::BodyBroken => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::BadBody(_) | Self::ModelMissing | Self::ModelNotString | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::UnknownModel(_) | Self::ModelNotAvailable { .. } => StatusCode::BAD_REQUEST,
+            Self::NoZeroRetention(_) => StatusCode::FORBIDDEN,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -136,6 +143,9 @@ impl Refusal {
             Self::BadBody(_) => "bad_body",
             Self::ModelMissing | Self::ModelNotString => "bad_model",
             Self::UnknownModel(_) => "unknown_model",
+            Self::ModelNotAvailable { why: NotAvailable::NotListed, .. } => "model_not_available",
+            Self::ModelNotAvailable { why: NotAvailable::Denied, .. } => "model_denied",
+            Self::NoZeroRetention(_) => "no_zero_retention",
             Self::TooLarge { .. } => "body_too_large",
             Self::BodyTooSlow | Self::BodyBroken => "body_incomplete",
             Self::NotFound | Self::MethodNotAllowed => "no_such_endpoint",
@@ -180,6 +190,14 @@ impl Refusal {
             }
             _ => {}
         }
+    }
+}
+
+/// In the words of the settings that say so, which whoever writes policies will look for.
+fn not_available(why: NotAvailable) -> &'static str {
+    match why {
+        NotAvailable::NotListed => "is not in your role's availableModels",
+        NotAvailable::Denied => "is blocked by your role's deniedModels",
     }
 }
 

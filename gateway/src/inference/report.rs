@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Instant};
 
 use serde::Serialize;
 
-use super::usage::Usage;
+use super::{usage::Usage, verdict::AuditedVerdict};
 use crate::{
     door::request::Arrival,
+    policy::PolicyKey,
     session::Admitted,
     telemetry::{
         Audit, Metrics,
@@ -46,6 +47,9 @@ pub struct Report {
     pub usage: Usage,
     pub ending: Ending,
     pub reason: Option<&'static str>,
+    /// The policy under which it was decided.
+    pub policy: Option<PolicyKey>,
+    pub audited: Vec<AuditedVerdict>,
     since: Instant,
 }
 
@@ -66,6 +70,10 @@ struct Line<'a> {
     ending: Ending,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<&'a PolicyKey>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    audited: &'a [AuditedVerdict],
     usage: &'a Usage,
     first_byte_ms: Option<u64>,
     duration_ms: u64,
@@ -96,6 +104,8 @@ impl Report {
             usage: Usage::default(),
             ending: Ending::ClientGone,
             reason: None,
+            policy: None,
+            audited: Vec::new(),
             since: Instant::now(),
         }
     }
@@ -122,6 +132,9 @@ impl Report {
         }
         if let Some(reason) = self.reason {
             self.metrics.refuse(reason);
+        }
+        for AuditedVerdict { policy, verdict } in &self.audited {
+            self.metrics.audited(&policy.0, verdict);
         }
         let Some(model) = &self.model else { return };
         if self.endpoint != Endpoint::Messages {
@@ -163,6 +176,8 @@ impl Drop for Report {
             stream: self.stream,
             ending: self.ending,
             reason: self.reason,
+            policy: self.policy.as_ref(),
+            audited: &self.audited,
             usage: &self.usage,
             first_byte_ms: self.first_byte_ms,
             duration_ms: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -2,9 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use gateway_config::{Retention, TokenLimits};
+use gateway_config::{Retention, TokenLimits, UpstreamRetention};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use super::ModelAccess;
 
 /// A set of policies that was in force together; newer ones are larger. A file's count from 1 at each start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,18 +19,21 @@ pub struct Revision(pub i64);
 pub struct PolicyKey(pub Arc<str>);
 
 /// The first match merged onto the base.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Effective {
     pub revision: Revision,
     /// The policy that matched; `None` where only the base holds, or nothing does.
     pub matched: Option<PolicyKey>,
-    /// The merged settings document, before what the gateway adds. `None`: no policy applies, which is not an empty policy.
+    /// What it was merged onto.
+    pub base: Option<PolicyKey>,
+    /// The merged settings document, with what limits and retention make of it, and without what the gateway adds of its
+    /// own. `None`: no policy applies, which is not an empty policy.
     pub settings: Option<Map<String, Value>>,
     /// Claude Desktop's part; `None`: Desktop is not served.
     pub desktop: Option<Map<String, Value>>,
     pub limits: TokenLimits,
     pub retention: Retention,
-    /// Policies in audit mode that would have decided, were they enforced.
+    /// Policies in audit mode that would have decided, each as if it alone were enforced.
     pub audited: Vec<Audited>,
 }
 
@@ -36,6 +41,22 @@ pub struct Effective {
 pub struct Audited {
     pub policy: PolicyKey,
     pub would_be: Arc<Effective>,
+}
+
+impl Effective {
+    /// What may be asked for.
+    pub fn models(&self) -> ModelAccess<'_> {
+        ModelAccess::in_document(self.settings.as_ref())
+    }
+
+    /// The policy whose people this one is counted among.
+    pub fn applied(&self) -> Option<&PolicyKey> {
+        self.matched.as_ref().or(self.base.as_ref())
+    }
+
+    pub fn needs_zero_retention(&self) -> bool {
+        self.retention.upstream == Some(UpstreamRetention::Zero)
+    }
 }
 
 impl fmt::Display for PolicyKey {

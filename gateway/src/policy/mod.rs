@@ -3,6 +3,21 @@
 //! Invariant: a request sees one whole revision, held in memory; a bad set never replaces a good one. Matching and merging are
 //! pure (`configuration.md`, "managed").
 
+mod applied;
 mod effective;
+mod explain;
+mod live;
+mod matching;
+mod merging;
+mod model_access;
+mod pushed;
+mod set;
+mod stored;
 
+pub use applied::{Applications, Applied};
 pub use effective::{Audited, Effective, PolicyKey, Revision};
+pub use explain::{Considered, ExplainedLimit, Explanation, Outcome, Settings, explain};
+pub use live::LivePolicies;
+pub use model_access::{ModelAccess, ModelNames, NotAvailable};
+pub use set::PolicySet;
+pub use stored::{BadPolicy, StoredPolicies, StoredPoliciesError};

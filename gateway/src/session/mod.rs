@@ -15,8 +15,8 @@ pub mod revocations;
 pub mod rotation;
 pub mod sealed;
 pub mod sessions;
+mod upkeep;
 mod verified;
-pub mod watch;
 
 pub use access_token::{Admitted, BearerRefusal, Verifier, bearer};
 pub use id::SessionId;
@@ -26,4 +26,3 @@ pub use lifetimes::Lifetimes;
 pub use refresh::{RefreshError, Refusal};
 pub use revocations::Revocations;
 pub use sessions::{SessionParts, Sessions, Tokens};
-pub use watch::Watch;

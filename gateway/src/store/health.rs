@@ -15,11 +15,13 @@ pub struct StoreHealth {
 struct Reach {
     reachable: bool,
     since: Instant,
+    heard: Instant,
 }
 
 impl Default for StoreHealth {
     fn default() -> Self {
-        Self { reach: RwLock::new(Reach { reachable: true, since: Instant::now() }) }
+        let now = Instant::now();
+        Self { reach: RwLock::new(Reach { reachable: true, since: now, heard: now }) }
     }
 }
 
@@ -40,13 +42,17 @@ impl StoreHealth {
         reach.reachable.then(|| reach.since.elapsed())
     }
 
+    /// How old the newest answer is that the tick got: what is newer in the store is not known here.
+    pub fn heard_ago(&self) -> Duration {
+        self.read().heard.elapsed()
+    }
+
     /// What the tick saw; true where that is news.
     pub(super) fn saw(&self, reachable: bool) -> bool {
         let mut reach = self.reach.write().unwrap_or_else(PoisonError::into_inner);
-        let news = reach.reachable != reachable;
-        if news {
-            *reach = Reach { reachable, since: Instant::now() };
-        }
+        let (news, now) = (reach.reachable != reachable, Instant::now());
+        let heard = if reachable { now } else { reach.heard };
+        *reach = Reach { reachable, since: if news { now } else { reach.since }, heard };
         news
     }
 
@@ -68,5 +74,18 @@ mod tests {
         assert!(health.away_for().is_some() && health.here_for().is_none());
         assert!(health.saw(true));
         assert!(health.away_for().is_none() && health.is_reachable());
+    }
+
+    #[test]
+    fn only_an_answer_makes_what_was_heard_young() {
+        let health = StoreHealth::default();
+        std::thread::sleep(Duration::from_millis(20));
+        health.saw(false);
+        assert!(health.heard_ago() >= Duration::from_millis(20));
+        health.saw(true);
+        let young = health.heard_ago();
+        assert!(young < Duration::from_secs(5));
+        health.saw(false);
+        assert!(health.heard_ago() >= young);
     }
 }

@@ -10,6 +10,7 @@ mod error;
 pub mod health;
 mod open;
 pub mod pod;
+pub mod policy;
 pub mod rate_window;
 pub mod revocation;
 pub mod seen_session;

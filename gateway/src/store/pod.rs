@@ -1,6 +1,9 @@
-//! Table `pod`: who is alive, and what it knows.
+//! Table `pod`: who is alive, what it knows and what it serves.
+
+use serde_json::Value;
 
 use super::{Store, StoreError};
+use crate::policy::Revision;
 
 /// This process, among the others of its gateway.
 #[derive(Debug, Clone)]
@@ -11,22 +14,48 @@ pub struct Pod {
     pub version: &'static str,
 }
 
+/// What the others may rely on.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    /// The ids of the session keys it knows.
+    pub session_keys: Vec<String>,
+    pub policies: Revision,
+    /// One entry for each upstream.
+    pub upstreams: Value,
+}
+
+/// The newest of what pods follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heads {
+    pub revocations: i64,
+    pub policies: Revision,
+}
+
 impl Store {
-    /// Says that this pod lives; returns the newest revocation's number. This call decides whether the store is away.
-    pub async fn beat(&self, pod: &Pod, session_keys: &[String]) -> Result<i64, StoreError> {
+    /// Says that this pod lives, and learns what is newest. This call decides whether the store is away.
+    pub async fn beat(&self, pod: &Pod, condition: &Condition) -> Result<Heads, StoreError> {
+        let Condition { session_keys, policies, upstreams } = condition;
         let beaten = self
             .call_of_tick(async |connection| {
-                sqlx::query_scalar!(
+                sqlx::query!(
                     r#"
-                    INSERT INTO pod (incarnation, name, version, session_keys)
-                    VALUES ($1, $2, $3, $4)
-                    ON CONFLICT (incarnation) DO UPDATE SET seen_at = now(), session_keys = excluded.session_keys
-                    RETURNING (SELECT sequence FROM revocation_head) AS "head!"
+                    INSERT INTO pod (incarnation, name, version, session_keys, policy_revision, upstreams)
+                    VALUES ($1, $2, $3, $4, $5, $6)
+                    ON CONFLICT (incarnation) DO UPDATE SET
+                        seen_at = now(),
+                        session_keys = excluded.session_keys,
+                        policy_revision = excluded.policy_revision,
+                        upstreams = excluded.upstreams
+                    RETURNING
+                        (SELECT sequence FROM revocation_head) AS "revocations!",
+                        (SELECT revision FROM policy_set) AS "policies!"
                     "#,
                     pod.incarnation,
                     pod.name,
                     pod.version,
                     session_keys,
+                    policies.0,
+                    upstreams,
                 )
                 .fetch_one(connection)
                 .await
@@ -38,7 +67,7 @@ impl Store {
             (Ok(_), true) => tracing::info!("the store is back"),
             _ => {}
         }
-        beaten
+        beaten.map(|heads| Heads { revocations: heads.revocations, policies: Revision(heads.policies) })
     }
 
     pub async fn delete_pods_unseen_for_a_day(&self) -> Result<u64, StoreError> {

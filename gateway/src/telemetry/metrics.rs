@@ -1,6 +1,10 @@
 //! Our own numbers, for Prometheus. Labels come from closed sets, so no client can grow the series.
 
-use std::{fmt::Write, sync::atomic::AtomicU64};
+use std::{
+    collections::BTreeSet,
+    fmt::Write,
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, text::encode},
@@ -55,6 +59,16 @@ pub struct Refused {
     pub reason: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AuditedVerdict {
+    policy: String,
+    verdict: &'static str,
+}
+
+/// Policies with a name of their own in [`Metrics::audited`]; those that come later count together.
+const NAMED_POLICIES: usize = 100;
+const OTHER_POLICIES: &str = "(other)";
+
 /// The instruments; rooms hold clones of the ones they move.
 pub struct Metrics {
     registry: Registry,
@@ -70,6 +84,12 @@ pub struct Metrics {
     pub first_byte_seconds: Histogram,
     pub log_lines_dropped: Gauge<i64>,
     pub idp_key_fetches: Counter<u64, AtomicU64>,
+    pub policy_revision: Gauge,
+    pub policies: Gauge,
+    pub policy_reload_failed: Gauge,
+    pub store_last_seen_seconds: Gauge<f64, AtomicU64>,
+    audited_verdicts: Family<AuditedVerdict, Counter>,
+    audited_policies: Mutex<BTreeSet<String>>,
 }
 
 impl Metrics {
@@ -108,6 +128,28 @@ impl Metrics {
         registry.register("log_lines_dropped", "Lines lost because nobody read them", log_lines_dropped.clone());
         let idp_key_fetches = Counter::default();
         registry.register("idp_key_fetches", "Fetches of the identity provider's keys", idp_key_fetches.clone());
+        let policy_revision = Gauge::default();
+        registry.register("policy_revision", "The revision of the policies this pod enforces", policy_revision.clone());
+        let policies = Gauge::default();
+        registry.register("policies", "How many policies this pod knows", policies.clone());
+        let policy_reload_failed = Gauge::default();
+        registry.register(
+            "policy_reload_failed",
+            "1 while the newest policies are not valid and older ones are enforced",
+            policy_reload_failed.clone(),
+        );
+        let store_last_seen_seconds = Gauge::default();
+        registry.register(
+            "store_last_seen_seconds",
+            "How long ago this pod last learned what is revoked and which policies hold",
+            store_last_seen_seconds.clone(),
+        );
+        let audited_verdicts = Family::default();
+        registry.register(
+            "policy_audit_verdicts",
+            "What policies in audit mode would have said",
+            audited_verdicts.clone(),
+        );
         Self {
             registry,
             answered,
@@ -122,6 +164,12 @@ impl Metrics {
             first_byte_seconds,
             log_lines_dropped,
             idp_key_fetches,
+            policy_revision,
+            policies,
+            policy_reload_failed,
+            store_last_seen_seconds,
+            audited_verdicts,
+            audited_policies: Mutex::default(),
         }
     }
 
@@ -136,6 +184,17 @@ impl Metrics {
 
     pub fn refuse(&self, reason: &'static str) {
         self.refused.get_or_create(&Refused { reason }).inc();
+    }
+
+    /// Policies come and go for as long as the process runs, so their names are a closed set only up to a number.
+    pub fn audited(&self, policy: &str, verdict: &'static str) {
+        let mut named = self.audited_policies.lock().unwrap_or_else(PoisonError::into_inner);
+        let policy = match named.contains(policy) || named.len() < NAMED_POLICIES && named.insert(policy.to_owned()) {
+            true => policy,
+            false => OTHER_POLICIES,
+        };
+        drop(named);
+        self.audited_verdicts.get_or_create(&AuditedVerdict { policy: policy.to_owned(), verdict }).inc();
     }
 }
 
@@ -155,5 +214,18 @@ mod tests {
         metrics.answered.get_or_create(&Answered { endpoint: Endpoint::Messages, status: 200 }).inc();
         let text = metrics.render();
         assert!(text.contains(r#"claude_gateway_responses_total{endpoint="Messages",status="200"} 1"#), "{text}");
+    }
+
+    #[test]
+    fn policies_without_end_are_a_series_with_one() {
+        let metrics = Metrics::new();
+        for n in 0..=2 * NAMED_POLICIES {
+            metrics.audited(&format!("policy-{n}"), "granted");
+        }
+        metrics.audited("policy-7", "granted");
+        let text = metrics.render();
+        assert_eq!(text.matches("policy_audit_verdicts_total{").count(), NAMED_POLICIES + 1);
+        assert!(text.contains(r#"{policy="policy-7",verdict="granted"} 2"#), "{text}");
+        assert!(text.contains(r#"{policy="(other)",verdict="granted"} 101"#), "{text}");
     }
 }

@@ -52,6 +52,14 @@ impl Credential {
         Ok(())
     }
 
+    /// Whether there is something to send.
+    pub fn is_there(&self) -> bool {
+        match self {
+            Self::Fixed(_) => true,
+            Self::Federated(federation) => federation.current().is_some(),
+        }
+    }
+
     /// The provider answered 401: a minted token is minted anew, a fixed one stays until its file changes.
     pub fn refused(&self) {
         if let Self::Federated(federation) = self {

@@ -78,6 +78,18 @@ impl Health {
         models.get(model).map_or(Verdict::Well, |trouble| trouble.verdict(now))
     }
 
+    /// For which models nobody is sent here now, in their order.
+    pub fn closed_models(&self, now: Instant) -> Vec<String> {
+        if self.troubled.load(Ordering::Acquire) == 0 {
+            return Vec::new();
+        }
+        let models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        let closed = models.iter().filter(|(_, trouble)| trouble.verdict(now) == Verdict::Closed);
+        let mut closed: Vec<_> = closed.map(|(model, _)| model.to_string()).collect();
+        closed.sort_unstable();
+        closed
+    }
+
     /// The place of the one probe. False: somebody else is probing.
     pub fn claim(&self, model: &str, now: Instant) -> bool {
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,6 +175,7 @@ mod tests {
         broken(&health, now);
         assert_eq!(health.verdict(MODEL, now), Verdict::Closed);
         assert_eq!(health.verdict("another", now), Verdict::Well);
+        assert_eq!(health.closed_models(now), [MODEL]);
         let later = now + SHORTEST;
         assert_eq!(health.verdict(MODEL, later), Verdict::Probe);
         assert_eq!(health.verdict(MODEL, later), Verdict::Probe, "asking is not trying");
@@ -170,6 +183,7 @@ mod tests {
         assert_eq!(health.verdict(MODEL, later), Verdict::Closed);
         health.answered(MODEL, later);
         assert_eq!(health.verdict(MODEL, later), Verdict::Well);
+        assert!(health.closed_models(later).is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! built from an allow-list of the client's headers plus the operator's own.
 
 pub mod choice;
+pub mod condition;
 pub mod connection;
 pub mod credential;
 pub mod federation;
@@ -13,6 +14,7 @@ pub mod provider;
 pub mod splice;
 
 pub use choice::in_order;
+pub use condition::Condition;
 pub use connection::{Connection, Received, SendError};
 pub use credential::{Credential, CredentialError};
 pub use health::{Failure, Health, Verdict};

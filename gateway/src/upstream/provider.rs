@@ -20,6 +20,7 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 use super::{
+    condition::Trial,
     connection::{Connection, Wire},
     credential::{Credential, CredentialError, secret_header},
     federation::Federation,
@@ -64,6 +65,7 @@ pub struct Upstream {
     path: String,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     credential: Credential,
+    pub(super) trial: Trial,
     headers: HeaderMap,
     oauth: bool,
     identity_forwarded: bool,
@@ -115,6 +117,7 @@ impl Upstream {
             path: base.path().trim_end_matches('/').to_owned(),
             tls: (base.scheme() == "https").then_some((tls, server)),
             credential,
+            trial: Trial::default(),
             headers: static_headers(configured).map_err(|e| unusable(format!("headers: {e}")))?,
             oauth: !matches!(auth, AnthropicAuth::ApiKey(_)),
             identity_forwarded: *forward_user_identity,
@@ -134,6 +137,7 @@ impl Upstream {
 
     /// A changed credential of the same kind, without a restart. True when it was taken over.
     pub fn reload_credential(&self, auth: &AnthropicAuth) -> bool {
+        self.trial.anew();
         match (&self.credential, auth) {
             (Credential::Federated(federation), AnthropicAuth::WorkloadIdentity(identity)) => {
                 federation.reload(identity.clone());
@@ -159,7 +163,16 @@ impl Upstream {
     }
 
     pub fn credential_refused(&self) {
+        self.trial.refused();
         self.credential.refused();
+    }
+
+    pub fn credential_accepted(&self) {
+        self.trial.accepted();
+    }
+
+    pub(super) fn has_credential(&self) -> bool {
+        self.credential.is_there()
     }
 
     /// `None` when `max_concurrent` requests are there already.

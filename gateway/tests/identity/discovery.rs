@@ -5,10 +5,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use e2e::cast::openid::{AuthMethod, Behaviour, Misbehaviour};
+use e2e::cast::{
+    certificate::Authority,
+    openid::{AuthMethod, Behaviour, Misbehaviour},
+};
 use gateway::identity::{RelyingParty, SignInError};
 use gateway_egress::{Answer, Egress, EgressSettings, Resolver};
-use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -133,21 +135,10 @@ async fn use_proxy_and_discovery_url_decide_where_discovery_is_read() {
     assert!(asked.lock().unwrap()[0].starts_with("CONNECT 10.1.2.3:80 HTTP/1.1\r\n"));
 }
 
-/// TLS for `localhost` in front of a plain address, and the CA that vouches for it.
+/// TLS for `localhost` in front of a plain address, and the authority that vouches for it.
 async fn tls_before(destination: String) -> (u16, String) {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap(),
-        )
-        .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let authority = Authority::new().unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(authority.loopback_leaf().unwrap().server_config().unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -157,7 +148,7 @@ async fn tls_before(destination: String) -> (u16, String) {
             tokio::spawn(async move { copy_bidirectional(&mut client, &mut origin).await });
         }
     });
-    (port, certificate.pem())
+    (port, authority.pem().to_owned())
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! The provider's keys change, vanish and cannot be fetched.
 
 use chrono::TimeDelta;
-use e2e::cast::openid::{Behaviour, Misbehaviour};
+use e2e::cast::{
+    length::short_or_full,
+    openid::{Behaviour, Misbehaviour},
+};
 use gateway::identity::SignInError;
 
 use crate::stage::{Stage, untrustworthy};
@@ -48,9 +51,11 @@ async fn r12_a_storm_of_unknown_key_ids_costs_one_fetch_in_thirty_seconds() {
     let party = stage.party().await;
     stage.provider.misbehave(Misbehaviour::UnknownKeyId);
     let storm = async || {
-        let attempts = (0..64).map(|_| stage.sign_in(&party, "alice"));
-        for refused in futures_util::future::join_all(attempts).await {
-            untrustworthy(refused, "no key of the provider's");
+        for _ in 0..short_or_full(1, 5) {
+            let attempts = (0..64).map(|_| stage.sign_in(&party, "alice"));
+            for refused in futures_util::future::join_all(attempts).await {
+                untrustworthy(refused, "no key of the provider's");
+            }
         }
     };
     storm().await;
@@ -58,7 +63,8 @@ async fn r12_a_storm_of_unknown_key_ids_costs_one_fetch_in_thirty_seconds() {
     stage.time_passes(PAUSE);
     storm().await;
     assert_eq!(stage.fetches("/jwks"), 2);
-    stage.time_passes(TimeDelta::seconds(28));
+    // The hands go on with the machine's clock, and a storm takes its time.
+    stage.time_passes(TimeDelta::seconds(15));
     storm().await;
     assert_eq!(stage.fetches("/jwks"), 2);
     stage.provider.behave_well();

@@ -5,9 +5,13 @@
 mod client_authentication;
 mod discovery;
 mod google_groups;
+#[path = "../stage/hands.rs"]
+mod hands;
 mod keys;
 mod logs;
 mod refusals;
+#[path = "../stage/registration.rs"]
+mod registration;
 mod renewal;
 mod sign_in;
 mod stage;

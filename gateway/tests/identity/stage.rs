@@ -1,33 +1,20 @@
 //! A provider, a relying party configured for it, and a clock with hands.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use e2e::cast::openid::{Behaviour, OpenIdProvider};
 use gateway::{
-    clock::{Clock, SystemClock},
+    clock::Clock,
     identity::{PendingSignIn, Person, RelyingParty, Renewal, RenewalError, SignIn, SignInError},
 };
-use gateway_config::{ClientAuthentication, EmailClaim, Oidc, SigningAlgorithm};
-use gateway_egress::{Egress, EgressSettings};
+use gateway_config::Oidc;
 use secrecy::ExposeSecret;
 use url::Url;
 
+use crate::{hands::Hands, registration};
+
 pub(crate) const REDIRECT_URI: &str = "https://gateway.test/oauth/callback";
-
-/// The machine's clock, moved.
-#[derive(Default)]
-pub(crate) struct Hands(Mutex<TimeDelta>);
-
-impl Clock for Hands {
-    fn now(&self) -> DateTime<Utc> {
-        SystemClock.now() + *self.0.lock().unwrap()
-    }
-}
 
 pub(crate) struct Stage {
     pub(crate) provider: OpenIdProvider,
@@ -38,29 +25,7 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) async fn set(behaviour: Behaviour) -> Self {
         let provider = OpenIdProvider::start(behaviour).await;
-        let config = Oidc {
-            issuer: Url::parse(&provider.issuer()).unwrap(),
-            issuer_text: provider.issuer(),
-            client_id: provider.client_id(),
-            authentication: ClientAuthentication::Negotiated(provider.client_secret().into()),
-            allowed_email_domains: Vec::new(),
-            allowed_groups: Vec::new(),
-            groups_claim: "groups".to_owned(),
-            google_groups: None,
-            email_claim: EmailClaim(vec!["email".to_owned()]),
-            scopes: ["openid", "profile", "email", "offline_access"].map(str::to_owned).to_vec(),
-            extra_auth_params: BTreeMap::new(),
-            userinfo_fallback: false,
-            use_pkce: true,
-            clock_skew: Duration::ZERO,
-            signing_algorithm: SigningAlgorithm::Rs256,
-            additional_authorized_parties: Vec::new(),
-            discovery_url: None,
-            use_proxy: false,
-            form_action_origins: Vec::new(),
-            ca_cert_pem: None,
-            scope_on_refresh: false,
-        };
+        let config = registration::with(&provider);
         Self { provider, config, hands: Arc::default() }
     }
 
@@ -80,13 +45,11 @@ impl Stage {
 
     /// Both clocks, ours and the provider's.
     pub(crate) fn time_passes(&self, by: TimeDelta) {
-        *self.hands.0.lock().unwrap() += by;
-        self.provider.behave(|behaviour| behaviour.clock_ahead += by.num_seconds());
+        self.hands.turn(&self.provider, by);
     }
 
     pub(crate) async fn try_discover(&self) -> Result<RelyingParty, SignInError> {
-        let egress = Egress::new(EgressSettings { allow_loopback: true, ..EgressSettings::default() });
-        RelyingParty::discover(&self.config, REDIRECT_URI, egress, self.clock()).await
+        RelyingParty::discover(&self.config, REDIRECT_URI, registration::egress(), self.clock()).await
     }
 
     pub(crate) async fn party(&self) -> RelyingParty {

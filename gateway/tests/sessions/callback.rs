@@ -183,6 +183,7 @@ async fn the_words_of_a_callback_are_not_shown() {
     assert!(!page.body.contains("script>") && !page.body.contains("javascript"), "{}", page.body);
 }
 
+/// Catalogue S15: markup in a claim.
 #[tokio::test]
 async fn the_name_of_a_person_is_text_on_the_page() {
     let eve = Person::new("eve", "Eve", &[]).claim("email", "<img onerror>@example.com".into());

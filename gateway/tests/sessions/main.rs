@@ -8,11 +8,15 @@ mod browser;
 mod callback;
 mod crowd;
 mod device;
+#[path = "../stage/hands.rs"]
+mod hands;
 mod limits;
 mod outage;
 mod pages;
 mod polling;
 mod refresh;
+#[path = "../stage/registration.rs"]
+mod registration;
 mod revocation;
 mod schema;
 mod stage;

@@ -3,8 +3,12 @@
 use std::{collections::HashSet, time::Duration};
 
 use chrono::TimeDelta;
-use e2e::cast::openid::{Behaviour, Misbehaviour};
+use e2e::cast::{
+    length::short_or_full,
+    openid::{Behaviour, Misbehaviour},
+};
 use futures_util::future::join_all;
+use gateway::session::Lifetimes;
 
 use crate::{
     browser::signed_in,
@@ -68,10 +72,7 @@ async fn within_the_grace_the_previous_token_gets_the_same_successor_without_ask
 #[tokio::test]
 async fn fifty_refreshes_of_one_token_over_sixteen_pods_are_one_rotation() {
     let stage = Stage::usual().await.scripted(|script| script.connections = 2);
-    let mut pods = Vec::new();
-    for _ in 0..16 {
-        pods.push(stage.deaf_pod().await);
-    }
+    let pods = stage.deaf_pods(16).await;
     let (_, refresh) = signed_in(&stage, &pods[0]).await;
     let answers = join_all((0..50).map(|n| pods[n % pods.len()].refresh(&refresh))).await;
     let successors: HashSet<_> = answers.iter().map(|answer| answer.tokens().1).collect();
@@ -85,10 +86,12 @@ async fn fifty_refreshes_of_one_token_over_sixteen_pods_are_one_rotation() {
 /// Catalogue R31: reuse after the grace.
 #[tokio::test]
 async fn after_the_grace_the_previous_token_ends_the_session() {
-    let stage = Stage::usual().await.scripted(|script| script.lifetimes.grace = Duration::ZERO);
+    let grace = short_or_full(Duration::ZERO, Lifetimes::default().grace);
+    let stage = Stage::usual().await.scripted(|script| script.lifetimes.grace = grace);
     let pod = stage.deaf_pod().await;
     let (_, refresh) = signed_in(&stage, &pod).await;
     let (access, successor) = pod.refresh(&refresh).await.tokens();
+    tokio::time::sleep(grace).await;
     pod.refresh(&refresh).await.refused(401, "invalid_grant");
     pod.refresh(&successor).await.refused(401, "invalid_grant");
     assert!(pod.verifier.admit(&access).is_err());
@@ -172,7 +175,8 @@ async fn whatever_else_the_provider_says_nobody_is_signed_out_for_it() {
 
 #[tokio::test]
 async fn a_provider_that_hangs_is_given_up_and_the_token_stays_good() {
-    let stage = Stage::usual().await.scripted(|script| script.lifetimes.renewal = Duration::from_millis(300));
+    let renewal = short_or_full(Duration::from_millis(300), Lifetimes::default().renewal);
+    let stage = Stage::usual().await.scripted(|script| script.lifetimes.renewal = renewal);
     let pod = stage.deaf_pod().await;
     let (_, refresh) = signed_in(&stage, &pod).await;
     stage.provider.misbehave(Misbehaviour::TokenEndpointHangs);
@@ -207,7 +211,8 @@ async fn a_refresh_waits_for_another_pods_claim_and_then_says_503() {
 /// A pod that dies while it holds a claim.
 #[tokio::test]
 async fn a_claim_that_nobody_gives_back_runs_out() {
-    let stage = Stage::usual().await.scripted(|script| script.lifetimes.claim = Duration::from_millis(300));
+    let claim = short_or_full(Duration::from_millis(300), Lifetimes::default().claim);
+    let stage = Stage::usual().await.scripted(|script| script.lifetimes.claim = claim);
     let pods = [stage.deaf_pod().await, stage.deaf_pod().await];
     let (_, refresh) = signed_in(&stage, &pods[0]).await;
     stage.provider.misbehave(Misbehaviour::TokenEndpointHangs);

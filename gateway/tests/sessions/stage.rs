@@ -1,7 +1,6 @@
 //! One provider, one schema, one clock, and the pods that share them.
 
 use std::{
-    collections::BTreeMap,
     net::IpAddr,
     path::PathBuf,
     sync::{
@@ -17,43 +16,34 @@ use axum::{
     body::Body,
     http::{HeaderMap, Request, StatusCode, header},
 };
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use e2e::cast::{
     openid::{Behaviour, OpenIdProvider},
     postgres::Postgres,
 };
 use gateway::{
+    boot::{Pulse, pulse::Body as PulseBody},
     clock::{Clock, SystemClock},
     door::{ClientAddress, RequestId},
     identity::RelyingParty,
     oauth::{OauthParts, routes},
-    session::{Journal, KeyRing, Lifetimes, Revocations, SessionParts, Sessions, Verifier, Watch},
+    policy::{Applied, LivePolicies},
+    session::{Journal, KeyRing, Lifetimes, Revocations, SessionParts, Sessions, Verifier},
     store::{Store, pod::Pod as PodRow},
     telemetry::{Audit, Lines},
 };
-use gateway_config::{
-    ClientAuthentication, EmailClaim, Oidc, PublicUrl, RateLimit, RateLimits, Readiness, SigningAlgorithm,
-    Store as StoreConfig,
-};
-use gateway_egress::{Egress, EgressSettings};
+use gateway_config::{Oidc, PublicUrl, RateLimit, RateLimits, Readiness, Store as StoreConfig};
 use http_body_util::BodyExt;
 use secrecy::SecretString;
 use serde_json::Value;
 use tower::ServiceExt;
 
+use crate::{hands::Hands, registration};
+
 pub(crate) const ORIGIN: &str = "https://gateway.example";
 pub(crate) const DEVICE_CODE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// Where the devices and browsers of a test are, unless it says otherwise.
 pub(crate) const HOME: &str = "203.0.113.7";
-
-#[derive(Default)]
-pub(crate) struct Hands(Mutex<TimeDelta>);
-
-impl Clock for Hands {
-    fn now(&self) -> DateTime<Utc> {
-        SystemClock.now() + *self.0.lock().unwrap()
-    }
-}
 
 pub(crate) struct Stage {
     pub(crate) provider: OpenIdProvider,
@@ -85,7 +75,7 @@ pub(crate) struct Pod {
     pub(crate) lines: Lines,
     pub(crate) written: Written,
     row: PodRow,
-    watch: Option<Watch>,
+    pulse: Option<Pulse>,
 }
 
 /// What the audit wrote.
@@ -150,8 +140,7 @@ impl Stage {
 
     /// Both clocks, ours and the provider's; the database keeps its own.
     pub(crate) fn time_passes(&self, by: TimeDelta) {
-        *self.hands.0.lock().unwrap() += by;
-        self.provider.behave(|behaviour| behaviour.clock_ahead += by.num_seconds());
+        self.hands.turn(&self.provider, by);
     }
 
     pub(crate) fn store_config(&self) -> StoreConfig {
@@ -172,27 +161,9 @@ impl Stage {
 
     fn oidc(&self) -> Oidc {
         Oidc {
-            issuer: self.provider.issuer().parse().unwrap(),
-            issuer_text: self.provider.issuer(),
-            client_id: self.provider.client_id(),
-            authentication: ClientAuthentication::Negotiated(self.provider.client_secret().into()),
-            allowed_email_domains: Vec::new(),
             allowed_groups: self.script.allowed_groups.clone(),
-            groups_claim: "groups".to_owned(),
-            google_groups: None,
-            email_claim: EmailClaim(vec!["email".to_owned()]),
-            scopes: ["openid", "profile", "email", "offline_access"].map(str::to_owned).to_vec(),
-            extra_auth_params: BTreeMap::new(),
-            userinfo_fallback: false,
-            use_pkce: true,
-            clock_skew: Duration::ZERO,
-            signing_algorithm: SigningAlgorithm::Rs256,
-            additional_authorized_parties: Vec::new(),
-            discovery_url: None,
-            use_proxy: false,
             form_action_origins: vec!["https://second-factor.example".to_owned()],
-            ca_cert_pem: None,
-            scope_on_refresh: false,
+            ..registration::with(&self.provider)
         }
     }
 
@@ -211,15 +182,23 @@ impl Stage {
         pods
     }
 
+    pub(crate) async fn deaf_pods(&self, count: usize) -> Vec<Pod> {
+        let mut pods = Vec::new();
+        for _ in 0..count {
+            pods.push(self.deaf_pod().await);
+        }
+        pods
+    }
+
     /// A pod that serves and hears nothing.
     pub(crate) async fn deaf_pod(&self) -> Pod {
         static INCARNATIONS: AtomicU32 = AtomicU32::new(0);
         let incarnation = format!("pod-{}", INCARNATIONS.fetch_add(1, Ordering::Relaxed));
         let (clock, random): (Arc<dyn Clock>, _) = (self.hands.clone(), Arc::new(SystemRandom::new()));
         let public_url = PublicUrl::from_origin(ORIGIN.parse().unwrap());
-        let egress = Egress::new(EgressSettings { allow_loopback: true, ..EgressSettings::default() });
         let redirect_uri = public_url.join("/oauth/callback");
-        let relying_party = RelyingParty::discover(&self.oidc(), &redirect_uri, egress, clock.clone()).await;
+        let relying_party =
+            RelyingParty::discover(&self.oidc(), &redirect_uri, registration::egress(), clock.clone()).await;
         let relying_party = Arc::new(relying_party.unwrap());
         let store = Store::open(&self.store_config()).await.unwrap();
         let keys = KeyRing::new(&self.script.secrets).unwrap();
@@ -252,13 +231,22 @@ impl Stage {
         });
         let verifier = sessions.verifier();
         let row = PodRow { name: incarnation.clone(), incarnation, version: "0.0.0" };
-        Pod { routes, verifier, sessions, store, keys, lines, written, row, watch: None }
+        Pod { routes, verifier, sessions, store, keys, lines, written, row, pulse: None }
     }
 }
 
 impl Pod {
     pub(crate) async fn wake(&mut self) {
-        self.watch = Some(Watch::start(self.sessions.clone(), self.row.clone()).await.unwrap());
+        let body = PulseBody {
+            pod: self.row.clone(),
+            store: self.store.clone(),
+            sessions: self.sessions.clone(),
+            policies: Arc::new(LivePolicies::none()),
+            stored: None,
+            applied: Arc::new(Applied::new(Arc::new(SystemClock))),
+            upstreams: Box::new(Value::default),
+        };
+        self.pulse = Some(Pulse::start(body).await.unwrap());
     }
 
     pub(crate) async fn call(&self, from: &str, request: Request<Body>) -> Answer {

@@ -8,13 +8,14 @@ use e2e::cast::{
     gateway::{Config, Gateway},
     openid::{Behaviour, OpenIdProvider},
     postgres::Postgres,
+    process::Process,
     provider::{API_KEY, Provider},
     signin::sign_in,
 };
 use rustls::ClientConfig;
 use tokio::time::{Duration, sleep};
 
-use crate::{nginx::Nginx, process::Process};
+use crate::nginx::Nginx;
 
 #[derive(Clone)]
 pub(crate) struct Contestant {

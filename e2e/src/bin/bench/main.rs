@@ -8,8 +8,8 @@
 mod contestant;
 mod load;
 mod nginx;
-mod process;
 mod table;
+mod timing;
 mod wire;
 
 use std::time::Duration;
@@ -50,6 +50,9 @@ struct Arguments {
     /// Leave out what `nginx` or `reference` would show: profile ours alone.
     #[arg(long)]
     only_ours: bool,
+    /// Instead: whether the time of a refusal tells what was wrong with the secret in it, by so many samples of each pair.
+    #[arg(long, value_name = "SAMPLES", num_args = 0..=1, default_missing_value = "100000")]
+    timing: Option<usize>,
 }
 
 impl Arguments {
@@ -98,6 +101,9 @@ fn main() -> Result<()> {
 }
 
 async fn measure(arguments: &Arguments) -> Result<()> {
+    if let Some(samples) = arguments.timing {
+        return timing::compare(samples).await;
+    }
     let provider = Provider::builder().threads(2).unwatched().start()?;
     let mut company = Company::gather(&provider, arguments.reference, arguments.only_ours).await?;
     println!("## Requests\n");

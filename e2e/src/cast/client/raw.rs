@@ -48,6 +48,12 @@ impl Raw {
 
     /// The status of the next response and its body, whose length its head says.
     pub async fn reply(&mut self, patience: Duration) -> Result<(u16, Vec<u8>)> {
+        let (status, _, body) = self.whole(patience).await?;
+        Ok((status, body))
+    }
+
+    /// The same, and its head.
+    pub async fn whole(&mut self, patience: Duration) -> Result<(u16, String, Vec<u8>)> {
         let (status, head) = self.head(patience).await?;
         let lower = head.to_ascii_lowercase();
         let length = lower.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()).context("a length")?;
@@ -56,7 +62,7 @@ impl Raw {
             let read = timeout(patience, self.io.read_buf(&mut self.received)).await.context("no body in time")??;
             anyhow::ensure!(read > 0, "closed after: {}", self.text());
         }
-        Ok((status, self.received.drain(..length).collect()))
+        Ok((status, head, self.received.drain(..length).collect()))
     }
 
     async fn read_head(&mut self) -> Result<String> {

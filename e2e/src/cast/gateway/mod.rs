@@ -96,8 +96,8 @@ impl Gateway {
         self.config.home()
     }
 
+    /// Speaks with this process, also where the public URL is a load balancer's.
     pub fn client(&self) -> Result<Client> {
-        // A replica listens elsewhere than its public URL says.
         let client = Client::new(&self.url())?.connecting_to(SocketAddr::from(([127, 0, 0, 1], self.port())));
         match self.ca_pem() {
             Some(pem) => client.trusting(pem),

@@ -117,23 +117,15 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashMap, sync::Mutex};
+    use std::collections::HashMap;
 
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::cast::openid::{Behaviour, Books, SigningKey};
+    use crate::cast::openid::Behaviour;
 
     fn desk(behaviour: Behaviour) -> Desk {
-        let books = Books {
-            keys: vec![SigningKey::generate(behaviour.algorithm)],
-            behaviour,
-            codes: HashMap::new(),
-            refresh_tokens: HashMap::new(),
-            access_tokens: HashMap::new(),
-            requests: Vec::new(),
-        };
-        Desk { issuer: "http://127.0.0.1:1".to_owned(), books: Mutex::new(books) }
+        Desk::new("http://127.0.0.1:1".to_owned(), behaviour)
     }
 
     fn asked(more: &[(&str, &str)]) -> Recorded {

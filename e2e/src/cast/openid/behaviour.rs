@@ -140,6 +140,8 @@ pub enum Misbehaviour {
     DiscoveryForAnotherIssuer,
     DiscoveryRedirectsTo(String),
     KeySetRedirectsTo(String),
+    /// All but the authorization endpoint are at this URL.
+    EndpointsAt(String),
     HugeKeySet,
     /// The set holds an `oct` key, and tokens are signed with it.
     SymmetricKeyInKeySet,

@@ -21,7 +21,10 @@ pub(crate) fn metadata(desk: &Desk) -> Answer {
         Some(Misbehaviour::DiscoveryForAnotherIssuer) => "http://another.example.com",
         _ => &desk.issuer,
     };
-    let endpoint = |path: &str| format!("{}{path}", desk.issuer);
+    let endpoint = |path: &str| match &behaviour.misbehaviour {
+        Some(Misbehaviour::EndpointsAt(elsewhere)) if path != "/authorize" => elsewhere.clone(),
+        _ => format!("{}{path}", desk.issuer),
+    };
     let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": endpoint("/authorize"),

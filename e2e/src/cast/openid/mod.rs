@@ -54,6 +54,18 @@ pub(crate) struct Books {
 }
 
 impl Desk {
+    pub(crate) fn new(issuer: String, behaviour: Behaviour) -> Self {
+        let books = Books {
+            keys: vec![SigningKey::generate(behaviour.algorithm)],
+            behaviour,
+            codes: HashMap::new(),
+            refresh_tokens: HashMap::new(),
+            access_tokens: HashMap::new(),
+            requests: Vec::new(),
+        };
+        Self { issuer, books: Mutex::new(books) }
+    }
+
     pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -77,16 +89,8 @@ impl OpenIdProvider {
     async fn start_named(behaviour: Behaviour, address: SocketAddr, issuer: Option<&str>) -> Self {
         let listener = TcpListener::bind(address).await.expect("the address is free on loopback");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let books = Books {
-            keys: vec![SigningKey::generate(behaviour.algorithm)],
-            behaviour,
-            codes: HashMap::new(),
-            refresh_tokens: HashMap::new(),
-            access_tokens: HashMap::new(),
-            requests: Vec::new(),
-        };
         let issuer = issuer.map_or_else(|| format!("http://{address}"), str::to_owned);
-        let desk = Arc::new(Desk { issuer, books: Mutex::new(books) });
+        let desk = Arc::new(Desk::new(issuer, behaviour));
         let serving = Mutex::new(server::serve(listener, desk.clone()));
         Self { address, desk, serving }
     }

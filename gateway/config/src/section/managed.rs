@@ -1,7 +1,9 @@
 //! `managed`: policies, which say who may do what and which settings a client gets.
 
 mod documents;
-mod settings_keys;
+mod form;
+mod reference;
+mod row;
 mod words;
 
 use std::collections::BTreeSet;

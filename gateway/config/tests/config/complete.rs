@@ -1,6 +1,9 @@
 //! A file with every key that this version does.
 
-use gateway_config::{AnthropicAuth, ClientAuthentication, Config, Provider, Readiness, SigningAlgorithm};
+use gateway_config::{
+    AnthropicAuth, ClientAuthentication, Config, PolicyMode, PolicySource, Provider, Readiness, SigningAlgorithm,
+    TelemetryDetail,
+};
 use secrecy::ExposeSecret;
 
 use crate::support::load;
@@ -68,12 +71,47 @@ fn every_key_of_an_upstream_reaches_its_place() {
     assert!(matches!(auth, AnthropicAuth::ApiKey(key) if key.expose_secret() == "canary-api-key"));
     assert_eq!((api_key.priority, api_key.weight, api_key.max_concurrent), (0, 3, Some(100)));
     assert!(api_key.models[0].matches("claude-opus-5"));
+    assert!(api_key.zero_retention && !proxy.zero_retention);
     let Provider::Anthropic { auth, forward_user_identity } = &proxy.provider;
     assert!(matches!(auth, AnthropicAuth::OauthToken(_)) && *forward_user_identity);
     assert_eq!((proxy.base_url.as_str(), proxy.priority), ("https://proxy.example.com/anthropic", 1));
     assert_eq!(proxy.headers[0].name, "x-source");
     let Provider::Anthropic { auth, .. } = &federated.provider;
     assert!(matches!(auth, AnthropicAuth::WorkloadIdentity(identity) if identity.workspace_id.is_some()));
+}
+
+#[test]
+fn every_key_of_a_policy_reaches_its_place() {
+    let managed = complete().managed.unwrap();
+    assert_eq!(managed.source, PolicySource::File);
+    let [contractors, base] = managed.policies.as_slice() else { panic!("two policies") };
+    assert_eq!(contractors.name.as_deref(), Some("contractors"));
+    assert_eq!(contractors.matcher.email_domain.as_deref(), Some("example.com"));
+    assert_eq!(
+        (contractors.matcher.emails.as_slice(), contractors.mode),
+        (&["a@example.com".to_owned()][..], PolicyMode::Audit)
+    );
+    assert_eq!(contractors.code["hooks"]["PostToolUse"][0]["hooks"][0]["command"], "echo ${NOT_A_VARIABLE}");
+    assert_eq!(contractors.code["env"]["CLAUDE_CODE_ENABLE_TELEMETRY"], 1);
+    assert_eq!(contractors.desktop.as_ref().unwrap()["builtinToolPolicy"]["Bash"], "ask");
+    let limits = &contractors.limits;
+    assert_eq!(
+        (limits.max_input_tokens, limits.concurrent_requests, limits.count_cache_reads),
+        (Some(1), Some(7), Some(true))
+    );
+    assert_eq!(contractors.retention.telemetry, Some(TelemetryDetail::Redacted));
+    assert!(base.matcher.is_base() && base.desktop.is_none() && base.limits.is_empty());
+}
+
+#[test]
+fn every_key_of_the_administration_reaches_its_place() {
+    let config = complete();
+    let admin = config.admin.unwrap();
+    assert_eq!((admin.write_keys[0].id.as_str(), admin.read_keys[0].id.as_str()), ("terraform", "reporting"));
+    assert_eq!(admin.admin_groups, ["finops"]);
+    let kept = (admin.audit_retention_days, admin.spend_retention_months, admin.identity_retention_days);
+    assert_eq!(kept, (30, 6, 10));
+    assert!(config.enforcement.fail_closed_on_error);
 }
 
 #[test]

@@ -15,15 +15,14 @@ fn beside_the_least(sections: &str) -> String {
 #[test]
 fn every_such_key_is_checked_and_then_refused_by_name() {
     let expected = [
-        "admin",
-        "enforcement",
+        "admin.billing_group_tag",
+        "admin.blocked_message",
+        "admin.group_limit_mode",
         "load_test_mode.enabled",
-        "managed",
         "pricing",
         "telemetry",
         "upstreams[0].provider",
         "upstreams[0].region_prefix",
-        "upstreams[0].zero_retention",
         "upstreams[1].provider",
         "upstreams[2].provider",
         "upstreams[3].provider",
@@ -85,7 +84,7 @@ telemetry:
     - url: https://otel.internal.example.com:4318
       headers: { Authorization: "Bearer ${API_KEY}" }
 "#;
-    assert_eq!(complaints(text), format!("managed: {LATER}\ntelemetry: {LATER}"));
+    assert_eq!(complaints(text), format!("telemetry: {LATER}"));
 }
 
 #[test]

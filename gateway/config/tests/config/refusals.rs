@@ -606,8 +606,8 @@ fn a_policy_is_checked_too() {
             "[0].code.availableModels: must be a list of texts: write it as Claude Code's settings reference has it",
         ),
         (
-            "[{ match: {}, code: { env: { A: 1 } } }]",
-            "[0].code.env.A: must be text: write it as Claude Code's settings reference has it",
+            "[{ match: {}, code: { env: { A: [x], B: 1, C: true } } }]",
+            "[0].code.env.A: must be text, or a number, or true or false: write it as Claude Code's settings reference has it",
         ),
         (
             "[{ match: {}, code: { permissions: { deny: x } } }]",

@@ -3,7 +3,7 @@
 use gateway_config::{Config, restart_needed};
 
 use super::complete::COMPLETE;
-use crate::support::load;
+use crate::support::{LEAST, load, with};
 
 fn changed(from: &str, to: &str) -> Vec<String> {
     assert!(COMPLETE.contains(from), "{from}");
@@ -32,6 +32,30 @@ fn secrets_and_certificates_are_taken_as_they_come() {
 }
 
 #[test]
+fn policies_and_admin_keys_are_taken_as_they_come() {
+    let (policies, admin) = (COMPLETE.find("managed:").unwrap(), COMPLETE.find("admin:").unwrap());
+    for (from, to) in [
+        ("availableModels: [claude-haiku-4-5, opus]", "availableModels: []"),
+        ("tokens_per_day: 4", "tokens_per_day: 40"),
+        ("mode: audit", "mode: enforce"),
+        ("source: file", ""),
+        (&COMPLETE[policies..admin], ""),
+        ("key: \"${JWT_SECRET}\"", "key: \"another-key-of-thirty-two-characters\""),
+        ("read_keys: [{ id: reporting, key: \"${file:/run/jwt}\" }]", "read_keys: []"),
+    ] {
+        assert_eq!(changed(from, to), [""; 0], "{from}");
+    }
+}
+
+#[test]
+fn policies_that_move_to_the_store_need_a_new_process() {
+    let file = load(&with("managed", "{ policies: [] }")).config;
+    let store = load(&with("managed", "{ source: store }")).config;
+    assert_eq!(restart_needed(&file, &store), ["managed.source"]);
+    assert_eq!(restart_needed(&store, &load(LEAST).config), ["managed.source"]);
+}
+
+#[test]
 fn everything_else_is_named() {
     for (from, to, field) in [
         ("port: ${PORT}", "port: 1234", "listen.port"),
@@ -46,6 +70,8 @@ fn everything_else_is_named() {
         ("- name: federated", "- name: renamed", "upstreams"),
         ("label: Corporate Sonnet", "label: Sonnet", "models"),
         ("allow_cidrs: [10.0.0.0/8]", "allow_cidrs: [10.0.0.0/9]", "access_control"),
+        ("admin_groups: [finops]", "admin_groups: [platform]", "admin.admin_groups"),
+        ("fail_closed_on_error: true", "fail_closed_on_error: false", "enforcement"),
         ("upstream_ttfb_ms: 1500", "upstream_ttfb_ms: 1501", "timeouts"),
     ] {
         assert_eq!(changed(from, to), [field]);

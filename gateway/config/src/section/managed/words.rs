@@ -19,7 +19,7 @@ pub(crate) static MANAGED: Table = Table {
     ]],
 };
 
-static POLICY: Table = Table {
+pub(super) static POLICY: Table = Table {
     about: "What applies to the people it matches.",
     keys: &[&[
         Key::optional("name", Shape::Text, "What logs call it."),

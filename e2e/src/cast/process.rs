@@ -9,26 +9,26 @@ const TICKS: f64 = 100.0;
 
 /// The root of a process tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Process(pub(crate) i32);
+pub struct Process(pub i32);
 
 impl Process {
     /// CPU seconds, user and system, of the whole tree.
-    pub(crate) fn cpu_seconds(self) -> f64 {
+    pub fn cpu_seconds(self) -> f64 {
         let ticks: u64 = self.tree().iter().filter_map(|pid| cpu_ticks(*pid)).sum();
         ticks as f64 / TICKS
     }
 
     /// Resident memory of the tree in KiB.
-    pub(crate) fn resident(self) -> Result<u64> {
+    pub fn resident(self) -> Result<u64> {
         self.sum("VmRSS:")
     }
 
     /// The most resident memory since [`forget_peak`](Self::forget_peak), in KiB; for several processes the sum of each one's.
-    pub(crate) fn peak(self) -> Result<u64> {
+    pub fn peak(self) -> Result<u64> {
         self.sum("VmHWM:")
     }
 
-    pub(crate) fn forget_peak(self) -> Result<()> {
+    pub fn forget_peak(self) -> Result<()> {
         for pid in self.tree() {
             fs::write(format!("/proc/{pid}/clear_refs"), "5").context("resetting the peak of memory")?;
         }

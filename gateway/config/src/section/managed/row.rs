@@ -1,0 +1,127 @@
+//! A policy as a row holds it: one JSON document in the words of the file, judged by the same tables.
+//!
+//! Whoever writes rows is not the operator of the machine that reads them, so nothing in one is looked up: `${…}` is plain
+//! text everywhere.
+
+use serde_json::{Map, Value, json};
+
+use super::{Matcher, Policy, PolicyMode, Retention, TelemetryDetail, TokenLimits, UpstreamRetention, words::POLICY};
+use crate::{
+    check::Checker,
+    complaint::{Complaint, ConfigErrors, Findings},
+    expansion::Sources,
+    fields::{Fields, Surroundings},
+    path::FieldPath,
+};
+
+type Document = Map<String, Value>;
+
+impl Policy {
+    /// # Errors
+    /// Everything that is wrong, at once; paths start at the document.
+    pub fn from_document(document: &Value) -> Result<Self, ConfigErrors> {
+        let Value::Object(document) = document else { return Err(refusal("is no mapping", "write it as an object")) };
+        let (sources, findings) = (Sources::none(), Findings::default());
+        let policy = {
+            let root = FieldPath::root();
+            let section = Checker { sources: &sources, findings: &findings }.section(document, &POLICY, &root);
+            let surroundings = Surroundings { sources: &sources, findings: &findings, process: None };
+            let fields = Fields::new(&section, root, &surroundings);
+            super::check_one_spelling(std::slice::from_ref(&fields));
+            Self::read(&fields)
+        };
+        findings.into_verdict()?;
+        // Without an error every part could be read.
+        policy.ok_or_else(|| refusal("cannot be read whole", "report this, with the document"))
+    }
+
+    /// What [`Self::from_document`] reads as this policy again.
+    pub fn to_document(&self) -> Value {
+        let Self { name, matcher, code, desktop, limits, retention, mode } = self;
+        let mut document = Document::new();
+        put(&mut document, "name", name.as_deref().map(Value::from));
+        put(&mut document, "match", Some(Value::Object(matcher.to_document())));
+        put(&mut document, "code", unless_empty(code.clone()));
+        put(&mut document, "desktop", desktop.clone().map(Value::Object));
+        put(&mut document, "limits", unless_empty(limits.to_document()));
+        put(&mut document, "retention", unless_empty(retention.to_document()));
+        let mode = match mode {
+            PolicyMode::Enforce => "enforce",
+            PolicyMode::Audit => "audit",
+        };
+        put(&mut document, "mode", Some(json!(mode)));
+        Value::Object(document)
+    }
+}
+
+impl Matcher {
+    fn to_document(&self) -> Document {
+        let Self { groups, email_domain, emails, subjects } = self;
+        let list = |texts: &Vec<String>| (!texts.is_empty()).then(|| json!(texts));
+        let mut document = Document::new();
+        put(&mut document, "groups", list(groups));
+        put(&mut document, "email_domain", email_domain.as_deref().map(Value::from));
+        put(&mut document, "emails", list(emails));
+        put(&mut document, "subjects", list(subjects));
+        document
+    }
+}
+
+impl TokenLimits {
+    fn to_document(&self) -> Document {
+        let Self {
+            max_input_tokens,
+            max_output_tokens,
+            tokens_per_minute,
+            tokens_per_day,
+            tokens_per_month,
+            requests_per_minute,
+            concurrent_requests,
+            count_cache_reads,
+        } = self;
+        let mut document = Document::new();
+        put(&mut document, "max_input_tokens", max_input_tokens.map(Value::from));
+        put(&mut document, "max_output_tokens", max_output_tokens.map(Value::from));
+        put(&mut document, "tokens_per_minute", tokens_per_minute.map(Value::from));
+        put(&mut document, "tokens_per_day", tokens_per_day.map(Value::from));
+        put(&mut document, "tokens_per_month", tokens_per_month.map(Value::from));
+        put(&mut document, "requests_per_minute", requests_per_minute.map(Value::from));
+        put(&mut document, "concurrent_requests", concurrent_requests.map(Value::from));
+        put(&mut document, "count_cache_reads", count_cache_reads.map(Value::from));
+        document
+    }
+}
+
+impl Retention {
+    fn to_document(&self) -> Document {
+        let Self { transcript_days, telemetry, upstream } = self;
+        let telemetry = telemetry.map(|detail| match detail {
+            TelemetryDetail::Full => "full",
+            TelemetryDetail::Redacted => "redacted",
+            TelemetryDetail::None => "none",
+        });
+        let upstream = upstream.map(|retention| match retention {
+            UpstreamRetention::Any => "any",
+            UpstreamRetention::Zero => "zero",
+        });
+        let mut document = Document::new();
+        put(&mut document, "transcript_days", transcript_days.map(Value::from));
+        put(&mut document, "telemetry", telemetry.map(Value::from));
+        put(&mut document, "upstream", upstream.map(Value::from));
+        document
+    }
+}
+
+fn put(document: &mut Document, key: &str, value: Option<Value>) {
+    if let Some(value) = value {
+        document.insert(key.to_owned(), value);
+    }
+}
+
+fn unless_empty(document: Document) -> Option<Value> {
+    (!document.is_empty()).then_some(Value::Object(document))
+}
+
+fn refusal(problem: &str, remedy: &str) -> ConfigErrors {
+    ConfigErrors::one(FieldPath::root().key("document"), Complaint::new(problem, remedy))
+}

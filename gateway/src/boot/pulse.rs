@@ -1,0 +1,115 @@
+//! Once a second: say that this pod lives and what it serves; learn what was revoked and which policies hold; tell the store
+//! what it missed. A notification only makes the next look come sooner.
+//!
+//! Invariant: while the store is away everything stays as it was last seen, and the first look that succeeds catches up.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::Value;
+use tokio::{
+    sync::Notify,
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+use crate::{
+    policy::{Applied, LivePolicies, StoredPolicies},
+    session::Sessions,
+    store::{
+        Store, StoreError,
+        pod::{Condition, Heads, Pod},
+    },
+};
+
+const BETWEEN_SWEEPS: Duration = Duration::from_secs(30);
+
+/// Ends when it is dropped.
+pub struct Pulse {
+    _tasks: JoinSet<()>,
+}
+
+/// Whom the pulse speaks for.
+pub struct Body {
+    pub pod: Pod,
+    pub store: Arc<Store>,
+    pub sessions: Arc<Sessions>,
+    pub policies: Arc<LivePolicies>,
+    /// Where policies are rows.
+    pub stored: Option<StoredPolicies>,
+    pub applied: Arc<Applied>,
+    /// How the upstreams fare.
+    pub upstreams: Box<dyn Fn() -> Value + Send + Sync>,
+}
+
+impl Pulse {
+    /// Returns when everything that was revoked so far is known: only then may a pod admit anybody.
+    pub async fn start(body: Body) -> Result<Self, StoreError> {
+        let bell = Arc::new(Notify::new());
+        body.look(&bell).await?;
+        let mut tasks = JoinSet::new();
+        let (store, rung) = (body.store.clone(), bell.clone());
+        tasks.spawn(async move { store.listen(|| rung.notify_one()).await });
+        tasks.spawn(body.live(bell));
+        Ok(Self { _tasks: tasks })
+    }
+}
+
+impl Body {
+    async fn live(self, bell: Arc<Notify>) {
+        let mut ticks = interval(self.sessions.tick());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut next_sweep = Instant::now() + BETWEEN_SWEEPS;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = bell.notified() => {}
+                () = sleep_until(next_sweep) => {
+                    next_sweep = Instant::now() + BETWEEN_SWEEPS;
+                    if let Err(error) = self.sweep().await {
+                        tracing::debug!(%error, "what is over stays in the store until the next sweep");
+                    }
+                    continue;
+                }
+            }
+            // The store's health has logged that it is away; a statement that it refused is our own fault.
+            if let Err(error @ StoreError::Refused(_)) = self.look(&bell).await {
+                tracing::error!(?error, "this pod could not learn what is newest");
+            }
+        }
+    }
+
+    /// Revocations first: whatever becomes of the rest, they hold.
+    async fn look(&self, bell: &Notify) -> Result<(), StoreError> {
+        let Heads { revocations, policies } = self.store.beat(&self.pod, &self.condition()).await?;
+        self.sessions.learn_revoked(revocations).await?;
+        if let Some(stored) = &self.stored
+            && stored.catch_up(policies).await?
+        {
+            // Whoever waits for this revision to be served everywhere need not wait for the tick.
+            bell.notify_one();
+        }
+        self.sessions.tell_store().await
+    }
+
+    fn condition(&self) -> Condition {
+        Condition {
+            session_keys: self.sessions.key_ids(),
+            policies: self.policies.revision(),
+            upstreams: (self.upstreams)(),
+        }
+    }
+
+    async fn sweep(&self) -> Result<(), StoreError> {
+        if self.stored.is_some()
+            && let Some(applications) = self.applied.take()
+            && let Err(error) = self.store.note_applied(&applications).await
+        {
+            self.applied.put_back(applications);
+            return Err(error);
+        }
+        self.sessions.sweep().await?;
+        self.store.forget_applied_before_three_days().await?;
+        self.store.delete_pods_unseen_for_a_day().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,24 @@
+//! What policies in audit mode would say to a request: worked out, logged and counted, and nothing else.
+
+use serde::Serialize;
+
+use super::Models;
+use crate::policy::{Effective, PolicyKey};
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AuditedVerdict {
+    pub policy: PolicyKey,
+    /// `granted`, or the reason of the refusal.
+    pub verdict: &'static str,
+}
+
+pub fn of_audited(models: &Models, name: &str, effective: &Effective) -> Vec<AuditedVerdict> {
+    let verdict = |would_be: &Effective| match models.grant(name, would_be) {
+        Ok(_) => "granted",
+        Err(refusal) => refusal.reason(),
+    };
+    let audited = effective.audited.iter();
+    audited
+        .map(|audited| AuditedVerdict { policy: audited.policy.clone(), verdict: verdict(&audited.would_be) })
+        .collect()
+}
