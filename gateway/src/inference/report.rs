@@ -36,7 +36,7 @@ pub struct Report {
     metrics: Arc<Metrics>,
     arrival: Arrival,
     admitted: Arc<Admitted>,
-    endpoint: Endpoint,
+    pub endpoint: Endpoint,
     pub model: Option<String>,
     pub upstream: Option<String>,
     pub upstream_request_id: Option<String>,
@@ -50,6 +50,7 @@ pub struct Report {
     /// The policy under which it was decided.
     pub policy: Option<PolicyKey>,
     pub audited: Vec<AuditedVerdict>,
+    pub aftermath: Aftermath,
     since: Instant,
 }
 
@@ -106,6 +107,7 @@ impl Report {
             reason: None,
             policy: None,
             audited: Vec::new(),
+            aftermath: Aftermath::default(),
             since: Instant::now(),
         }
     }

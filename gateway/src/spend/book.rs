@@ -10,7 +10,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{Notify, watch};
@@ -173,6 +173,23 @@ pub struct Want {
     book: Arc<Book>,
     key: LimitKey,
     amount: Amount,
+}
+
+impl Want {
+    pub fn meter(&self) -> Meter {
+        self.key.meter
+    }
+
+    /// Asks once more where the store's last answer is so old: a bucket refills, and not every bell is heard.
+    pub fn insist(&self, age: Duration, now: Instant) {
+        let mut shelf = self.book.shelf(&self.key.subject);
+        let Some(share) = shelf.get_mut(&self.key) else { return };
+        if share.heard().is_some_and(|heard| now.saturating_duration_since(heard.sent_at) >= age) {
+            share.want(self.amount, now);
+            share.unwant(self.amount);
+            self.book.urgent.notify_one();
+        }
+    }
 }
 
 impl Drop for Want {

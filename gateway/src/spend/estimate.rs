@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::Amount;
+use super::{Amount, Counts};
 use crate::identity::Subject;
 
 /// While nothing is known of a person and model.
@@ -82,6 +82,19 @@ impl Estimate {
     pub fn tokens(self, count_cache_reads: bool) -> Amount {
         let input = if count_cache_reads { self.prompt } else { self.uncached };
         Amount::try_from(input.saturating_add(self.output)).unwrap_or(Amount::MAX).max(1)
+    }
+}
+
+impl Seen {
+    /// `is_whole`: the reply was not cut.
+    pub fn of(counts: &Counts, is_whole: bool) -> Self {
+        let tokens = |count: i64| u64::try_from(count).unwrap_or_default();
+        let uncached = [counts.input_tokens, counts.cache_write_5m_tokens, counts.cache_write_1h_tokens];
+        Self {
+            uncached: uncached.into_iter().map(tokens).fold(0, u64::saturating_add),
+            cache_reads: tokens(counts.cache_read_tokens),
+            output: is_whole.then(|| tokens(counts.output_tokens)),
+        }
     }
 }
 

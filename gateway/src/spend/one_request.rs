@@ -16,7 +16,7 @@ pub struct Wish {
 }
 
 /// A request without `max_tokens` passes: the Messages API refuses it.
-pub(super) fn check(limits: &TokenLimits, estimate: Estimate, wish: Wish) -> Result<(), OverLimit> {
+pub fn check(limits: &TokenLimits, estimate: Estimate, wish: Wish) -> Result<(), OverLimit> {
     let Wish { max_tokens, context } = wish;
     if let (Some(asked), Some(most)) = (max_tokens, limits.max_output_tokens)
         && asked > most

@@ -60,6 +60,11 @@ pub struct Refused {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LimitRefused {
+    limit: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AuditedVerdict {
     policy: String,
     verdict: &'static str,
@@ -88,6 +93,8 @@ pub struct Metrics {
     pub policies: Gauge,
     pub policy_reload_failed: Gauge,
     pub store_last_seen_seconds: Gauge<f64, AtomicU64>,
+    pub limits_unchecked: Counter<u64, AtomicU64>,
+    limit_refusals: Family<LimitRefused, Counter>,
     audited_verdicts: Family<AuditedVerdict, Counter>,
     audited_policies: Mutex<BTreeSet<String>>,
 }
@@ -144,6 +151,14 @@ impl Metrics {
             "How long ago this pod last learned what is revoked and which policies hold",
             store_last_seen_seconds.clone(),
         );
+        let limits_unchecked = Counter::default();
+        registry.register(
+            "limits_unchecked",
+            "Requests that passed although a limit could not be checked",
+            limits_unchecked.clone(),
+        );
+        let limit_refusals = Family::default();
+        registry.register("limit_refusals", "Requests that a token limit refused, by limit", limit_refusals.clone());
         let audited_verdicts = Family::default();
         registry.register(
             "policy_audit_verdicts",
@@ -168,6 +183,8 @@ impl Metrics {
             policies,
             policy_reload_failed,
             store_last_seen_seconds,
+            limits_unchecked,
+            limit_refusals,
             audited_verdicts,
             audited_policies: Mutex::default(),
         }
@@ -184,6 +201,10 @@ impl Metrics {
 
     pub fn refuse(&self, reason: &'static str) {
         self.refused.get_or_create(&Refused { reason }).inc();
+    }
+
+    pub fn limit_refused(&self, limit: &'static str) {
+        self.limit_refusals.get_or_create(&LimitRefused { limit }).inc();
     }
 
     /// Policies come and go for as long as the process runs, so their names are a closed set only up to a number.

@@ -56,6 +56,13 @@ pub struct Heard {
     pub(super) idle_here: Amount,
 }
 
+impl Heard {
+    /// Used, or held by requests under way anywhere: what nobody else can have.
+    pub fn committed(&self) -> Amount {
+        self.used + self.granted_to_all - self.idle_elsewhere - self.idle_here
+    }
+}
+
 /// Why a hold did not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Short {
@@ -208,10 +215,7 @@ impl Share {
 
     /// Nine tenths of the limit were used or held at the last answer.
     pub fn is_near_edge(&self) -> bool {
-        self.heard.is_some_and(|heard| {
-            let committed = heard.used + heard.granted_to_all - heard.idle_elsewhere - heard.idle_here;
-            committed >= heard.limit - heard.limit / 10
-        })
+        self.heard.is_some_and(|heard| heard.committed() >= heard.limit - heard.limit / 10)
     }
 
     fn renew(&mut self, key: &LimitKey) -> Report {
