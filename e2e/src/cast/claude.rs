@@ -155,6 +155,8 @@ impl Terminal {
     /// Types a line and sends it.
     pub async fn say(&self, line: &str) -> Result<()> {
         self.tmux(&["send-keys", "-t", "claude", "-l", line]).await?;
+        // A busy client shows it late, and takes an Enter before that for something else.
+        self.wait_for(line).await?;
         sleep(Duration::from_millis(500)).await;
         self.press(&["Enter"]).await
     }
@@ -201,8 +203,8 @@ impl Terminal {
     /// Waits until the client has ended by itself.
     pub async fn wait_for_end(&self) -> Result<()> {
         let started = Instant::now();
-        while self.screen().await.is_ok() {
-            ensure!(started.elapsed() < PATIENCE, "Claude Code does not end");
+        while let Ok(screen) = self.screen().await {
+            ensure!(started.elapsed() < PATIENCE, "Claude Code does not end:\n{screen}");
             sleep(Duration::from_millis(150)).await;
         }
         Ok(())

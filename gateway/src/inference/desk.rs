@@ -26,6 +26,7 @@ use crate::{
     door::{Arrival, reply::Content},
     policy::{Applied, LivePolicies},
     session::{Admitted, Verifier, bearer},
+    spend::Ledger,
     telemetry::{
         Audit, Metrics,
         metrics::{Answered as AnsweredLabel, Endpoint},
@@ -46,6 +47,7 @@ pub struct Shared {
     pub limits: Limits,
     pub bounds: Bounds,
     pub ttfb: Duration,
+    pub ledger: Arc<Ledger>,
 }
 
 /// One thread's: the shared parts and its own idle connections.
@@ -77,7 +79,10 @@ impl Desk {
         let Shared { audit, metrics, .. } = &*self.shared;
         let mut report = Report::new(audit.clone(), metrics.clone(), arrival, admitted.clone(), endpoint);
         match self.forward(&request_id, &admitted, request, &mut report).await {
-            Ok(answered) => relayed(answered, link, request_id, report),
+            Ok(answered) => {
+                report.begin_reply(&self.shared.ledger);
+                relayed(answered, link, request_id, report)
+            }
             Err(refusal) => {
                 report.status = refusal.status().as_u16();
                 report.ending = Ending::Refused;

@@ -173,6 +173,7 @@ impl Relay {
             }
             Tap::Stream(tap) => {
                 tap.look(&chunk);
+                self.report.has_come_to(tap.usage);
                 self.held.whole_events(chunk)
             }
         }
@@ -181,6 +182,7 @@ impl Relay {
     /// The upstream's body is over. A stream that simply stops before its `message_stop` was cut, whatever HTTP says.
     fn finish(&mut self, cx: &mut Context<'_>, last: Bytes) -> Bytes {
         self.give_back(cx);
+        self.report.has_come_to(self.tap.usage());
         if let Tap::Stream(tap) = &self.tap
             && !tap.finished
         {
@@ -280,7 +282,6 @@ impl Body for Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        self.report.usage = self.tap.usage();
         if self.end == End::Open && self.link.cut.get() {
             self.report.ending = Ending::Drained;
         }

@@ -10,6 +10,7 @@ pub mod book;
 mod book_tests;
 pub mod escrow;
 mod estimate;
+pub mod flusher;
 mod gate;
 #[cfg(test)]
 mod gate_tests;
@@ -26,12 +27,14 @@ mod outlook;
 mod over_limit;
 mod pace;
 mod refused_lately;
+pub mod replay;
 pub mod tally;
 mod usage_key;
 
 pub use aftermath::Aftermath;
 pub use book::{Book, Want};
 pub use estimate::{Asked, Estimate, Lesson, Recents, Seen};
+pub use flusher::{Flusher, Flushing};
 pub use gate::Gate;
 pub use held::Held;
 pub use ledger::{Ledger, OpenReply, Told, Unflushed};
@@ -41,4 +44,5 @@ pub use needs::{Need, Needs};
 pub use one_request::{Wish, check as check_request};
 pub use over_limit::{Advice, OverLimit};
 pub use pace::Pace;
+pub use replay::Replay;
 pub use usage_key::{Counts, UsageDelta, UsageKey};

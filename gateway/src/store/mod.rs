@@ -5,9 +5,12 @@
 //! Only this room imports sqlx.
 
 pub mod bell;
+mod dead;
 pub mod device_grant;
 mod error;
+pub mod flush;
 pub mod health;
+pub mod limit;
 mod open;
 pub mod pod;
 pub mod policy;
@@ -15,6 +18,7 @@ pub mod rate_window;
 pub mod revocation;
 pub mod seen_session;
 pub mod session;
+mod usage;
 
 use std::{
     sync::{
@@ -25,6 +29,7 @@ use std::{
 };
 
 use sqlx::{PgConnection, PgPool};
+use tokio::sync::broadcast;
 
 pub use error::{OpenError, StoreError};
 pub use health::StoreHealth;
@@ -40,6 +45,8 @@ pub struct Store {
     /// For the bell alone, so that a waiting LISTEN takes no connection from the callers.
     ears: Option<PgPool>,
     channel: String,
+    limit_channel: String,
+    limit_rings: broadcast::Sender<Arc<str>>,
     health: StoreHealth,
     calls: AtomicU64,
 }
@@ -106,9 +113,9 @@ impl Store {
 }
 
 /// The channel's name carries the schema, because channels are per database. Postgres takes 63 bytes.
-fn channel(schema: &str) -> String {
+fn channel(schema: &str, about: &str) -> String {
     let name: String = schema.chars().take(50).collect();
-    format!("{name}_revocation")
+    format!("{name}_{about}")
 }
 
 /// Shared by everything that keeps something.

@@ -1,8 +1,9 @@
 //! A limit held by many pods as by one: a row in the store, and a share of it on each pod that needs one.
 //!
-//! Both sides are small state machines without I/O: [`Share`] on the pod, and the row, which the store's `flush`
-//! function carries out in SQL. The model explored in the tests is made of the same two.
+//! Both sides are small state machines without I/O: [`Share`] on the pod, and the [`Row`](row::Row), which the store's
+//! `flush` function carries out in SQL. The model explored in the tests is made of the same two.
 
+pub mod row;
 mod share;
 
 use super::{Amount, LimitKey, Pace};

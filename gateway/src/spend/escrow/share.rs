@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 
 use super::{Amount, Answer, LimitKey, Pace, Report};
 
+/// A bucket is full again after this.
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// One limit's share. It knows neither its key nor the clock: both are parameters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Share {
@@ -215,6 +218,17 @@ impl Share {
 
     /// Nine tenths of the limit were used or held at the last answer.
     pub fn is_near_edge(&self) -> bool {
+        !self.is_empty() && self.was_near_edge()
+    }
+
+    /// Nothing is left of it but that its limit was nearly used up, which is worth knowing while the store cannot be asked:
+    /// until the period ends.
+    pub fn remembers_the_end(&self, now: Instant) -> bool {
+        let ends_at = |heard: Heard| heard.resets_at.unwrap_or(heard.sent_at + MINUTE);
+        self.was_near_edge() && self.heard.is_some_and(|heard| now < ends_at(heard))
+    }
+
+    fn was_near_edge(&self) -> bool {
         self.heard.is_some_and(|heard| heard.committed() >= heard.limit - heard.limit / 10)
     }
 
