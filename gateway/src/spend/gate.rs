@@ -16,7 +16,7 @@ use std::{
 use tokio::time::timeout_at;
 
 use super::{
-    Book, Estimate, Held, LimitKey, Meter, OverLimit, Want,
+    Book, Held, LimitKey, Meter, OverLimit, Want,
     escrow::Short,
     needs::{Need, Needs},
     outlook::Outlook,
@@ -114,7 +114,7 @@ impl Gate {
     async fn edge(&self, visitor: Visitor<'_>, mut shortages: Shortages) -> Result<Held, OverLimit> {
         let Visitor { subject, since, .. } = visitor;
         let until = since + self.book.pace().patience;
-        if let Some(why) = shortages.iter().find_map(|(need, _)| self.refused_lately.recall(subject, *need, since)) {
+        if let Some(why) = self.refused_lately(visitor, &shortages) {
             return Err(why);
         }
         let (mut news, mut wants) = (self.book.news(), Vec::<Want>::new());
@@ -141,6 +141,14 @@ impl Gate {
                 Err(still) => shortages = still,
             }
         }
+    }
+
+    /// What was said a moment ago, unless this pod cannot know any more.
+    fn refused_lately(&self, visitor: Visitor<'_>, shortages: &Shortages) -> Option<OverLimit> {
+        if shortages.iter().any(|(_, short)| *short == Short::Lease) {
+            return None;
+        }
+        shortages.iter().find_map(|(need, _)| self.refused_lately.recall(visitor.subject, *need, visitor.since))
     }
 
     /// Whether waiting on is of no use.
