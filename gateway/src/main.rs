@@ -1,4 +1,5 @@
-//! `claude-gateway --config FILE` serves; `claude-gateway check --config FILE` says whether it would.
+//! `claude-gateway --config FILE` serves; `claude-gateway check --config FILE` says whether it would, and `claude-gateway
+//! explain` what it would decide.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,15 +12,20 @@ use anyhow::Context;
 use aws_lc_rs::rand::SystemRandom;
 use clap::{Parser, Subcommand};
 use gateway::{
-    boot::{Plan, Running, start},
+    admin::Question,
+    boot::{Plan, Running, explain, start},
     clock::SystemClock,
     door::watch::Patience,
     session::Lifetimes,
     telemetry::{Lines, logs},
 };
 use gateway_config::{Config, Environment, Loaded, LogLevel, ProcessSettings};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::Level;
+
+/// The store is told what was counted last; what it cannot be told stays in the journal.
+const LAST_FLUSH: Duration = Duration::from_secs(5);
+const AT_ONCE: Duration = Duration::from_millis(500);
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -42,6 +48,23 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Says which policy decides for a person, and why: matches, settings and their origins, models, limits.
+    Explain {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The person's subject or e-mail address.
+        #[arg(long, value_name = "USER")]
+        user: String,
+        /// The groups that the identity provider says the person is in, separated by commas.
+        #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
+        groups: Vec<String>,
+        /// Also says whether the person may use this model.
+        #[arg(long, value_name = "MODEL")]
+        model: Option<String>,
+        /// Prints JSON, as the admin API answers.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[expect(clippy::print_stderr, reason = "the words before there is a log, and the one line when a boot fails")]
@@ -54,6 +77,11 @@ fn main() -> ExitCode {
             loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
             println!("{} is valid", config.display());
         }),
+        (_, Some(Command::Explain { config, user, groups, model, json })) => {
+            let question = Question { user, groups, model };
+            explained(&config, &environment, &question, json, |warning| eprintln!("warning: {warning}"))
+                .map(|text| println!("{text}"))
+        }
         (Some(config), None) => judge(&config, &environment).and_then(|(loaded, process)| {
             serve(config, environment, loaded, process).map_err(|error| format!("the gateway did not start: {error:#}"))
         }),
@@ -80,6 +108,23 @@ fn judge(path: &Path, environment: &Environment) -> Result<(Loaded, ProcessSetti
             let errors = [loaded.err(), process.err()].into_iter().flatten();
             Err(errors.map(|errors| errors.to_string()).collect::<Vec<_>>().join("\n"))
         }
+    }
+}
+
+fn explained(
+    path: &Path,
+    environment: &Environment,
+    question: &Question,
+    json: bool,
+    warn: impl Fn(String),
+) -> Result<String, String> {
+    let (loaded, _) = judge(path, environment)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let explained = runtime.block_on(explain(&loaded.config, question, warn)).map_err(|error| format!("{error:#}"))?;
+    match json {
+        true => serde_json::to_string_pretty(&explained).map_err(|error| error.to_string()),
+        false => Ok(explained.to_string().trim_end().to_owned()),
     }
 }
 
@@ -115,20 +160,39 @@ fn serve(path: PathBuf, environment: Environment, loaded: Loaded, process: Proce
 
 /// The first signal drains, the second ends at once.
 async fn until_told(running: Running, drain_timeout: Duration) -> anyhow::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let mut signals = Signals::listen()?;
+    signals.next().await;
     tracing::info!("draining");
+    let patience = tokio::select! {
+        () = running.lifecycle.drain(drain_timeout) => LAST_FLUSH,
+        () = signals.next() => AT_ONCE,
+    };
+    running.lifecycle.end_now();
     tokio::select! {
-        () = running.lifecycle.drain(drain_timeout) => {}
-        _ = terminate.recv() => running.lifecycle.end_now(),
-        _ = interrupt.recv() => running.lifecycle.end_now(),
+        _ = tokio::time::timeout(patience, running.ended()) => {}
+        () = signals.next() => {}
     }
-    let _ = tokio::time::timeout(Duration::from_millis(500), running.ended()).await;
     tracing::info!("ended");
     Ok(())
+}
+
+/// What asks a process to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn level(level: LogLevel) -> Level {

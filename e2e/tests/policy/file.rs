@@ -95,7 +95,7 @@ async fn an_edit_of_something_else_is_no_other_revision() {
             file["session"]["jwt_secret"] = json!([
                 "a second secret of the cast: 0123456789 0123456789",
                 "a secret of the cast, and of nobody else: 0123456789"
-            ])
+            ]);
         })
         .unwrap();
     fleet.pods[0].wait_for_audit("config.load", 1).await.unwrap();

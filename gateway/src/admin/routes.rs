@@ -12,10 +12,11 @@ use axum::{
     routing::{delete, get, post},
 };
 
-use super::{AdminKeys, error::Said, sessions};
+use super::{AdminKeys, error::Said, explain, sessions};
 use crate::{
     door::RequestId,
     envelope,
+    inference::Shared,
     session::{Sessions, Verifier},
     store::Store,
     telemetry::Audit,
@@ -24,6 +25,7 @@ use crate::{
 pub struct AdminParts {
     pub keys: Arc<AdminKeys>,
     pub sessions: Arc<Sessions>,
+    pub shared: Arc<Shared>,
     pub store: Arc<Store>,
     pub audit: Audit,
 }
@@ -33,18 +35,20 @@ pub(super) struct AdminState {
     pub(super) keys: Arc<AdminKeys>,
     pub(super) verifier: Arc<Verifier>,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) shared: Arc<Shared>,
     pub(super) store: Arc<Store>,
     pub(super) audit: Audit,
 }
 
 /// The door gives each request a `ClientAddress` and a `RequestId` as extensions.
 pub fn routes(parts: AdminParts) -> Router {
-    let AdminParts { keys, sessions, store, audit } = parts;
-    let state = AdminState { keys, verifier: sessions.verifier(), sessions, store, audit };
+    let AdminParts { keys, sessions, shared, store, audit } = parts;
+    let state = AdminState { keys, verifier: sessions.verifier(), sessions, shared, store, audit };
     Router::new()
         .route("/v1/organizations/sessions", get(sessions::list).delete(sessions::end_person))
         .route("/v1/organizations/sessions/revoke_all", post(sessions::end_everyone))
         .route("/v1/organizations/sessions/{id}", delete(sessions::end_one))
+        .route("/v1/organizations/policy/explain", get(explain::explain))
         .layer(from_fn(finish))
         .with_state(state)
 }

@@ -4,6 +4,7 @@
 //! that names it.
 
 pub mod drain;
+mod explain;
 pub mod health;
 pub mod prometheus;
 pub mod pulse;
@@ -13,5 +14,6 @@ pub mod start;
 pub mod threads;
 
 pub use drain::Lifecycle;
+pub use explain::explain;
 pub use pulse::Pulse;
 pub use start::{Plan, Running, start};

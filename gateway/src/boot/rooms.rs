@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Instant};
 use anyhow::Context;
 use aws_lc_rs::rand::SecureRandom;
 use axum::Router;
-use gateway_config::{Managed, PolicySource, ProcessSettings};
+use chrono::Months;
+use gateway_config::{Config, Managed, PolicySource, ProcessSettings};
 use gateway_egress::{Egress, EgressSettings};
 use serde_json::json;
 use tokio::{runtime::Handle, sync::Semaphore, task::JoinSet};
@@ -20,15 +21,19 @@ use crate::{
     admin::{self, AdminKeys, AdminParts},
     door::{Door, RequestId, service::ROUTES},
     identity::RelyingParty,
-    inference::{Catalogue, Models, Shared, body::Bounds, listing},
+    inference::{Catalogue, Limits, Models, Shared, body::Bounds, listing},
     oauth,
     policy::{self, Applied, LivePolicies, PolicyParts, PolicySet, Revision, StoredPolicies},
     protocol_page,
     session::{Journal, KeyRing, Revocations, SessionParts, Sessions},
+    spend::{Book, Flusher, Flushing, Gate, Ledger, Pace, Recents, Replay, journal::Owner},
     store::{Store, pod::Pod},
     telemetry::{Audit, Metrics},
     upstream::Upstream,
 };
+
+/// Where the file has no `admin` section: its default.
+const USAGE_KEPT: Months = Months::new(13);
 
 /// What every room stands on.
 pub(super) struct Foundation {
@@ -40,6 +45,9 @@ pub(super) struct Foundation {
     pub(super) keys: Arc<KeyRing>,
     pub(super) revocations: Arc<Revocations>,
     pub(super) lifecycle: Arc<Lifecycle>,
+    pub(super) pod: Pod,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) book: Arc<Book>,
     /// `None`: no `admin` section, so nobody administers.
     pub(super) admin_keys: Option<Arc<AdminKeys>>,
 }
@@ -74,6 +82,7 @@ impl Foundation {
             discovered.context("oidc.issuer")
         };
         let (store, relying_party) = tokio::try_join!(opening, discovering)?;
+        let pod = this_pod(&*plan.random);
         Ok(Self {
             metrics: Arc::new(Metrics::new()),
             audit: Audit::new(lines.clone(), clock.clone()),
@@ -83,6 +92,9 @@ impl Foundation {
             keys: KeyRing::new(&config.session.jwt_secrets)?,
             revocations: Arc::default(),
             lifecycle: Arc::default(),
+            ledger: Ledger::open(&config.store.journal_dir, owner(config, &pod), clock.clone()),
+            book: Book::new(Pace::default()),
+            pod,
             admin_keys: config.admin.as_ref().map(AdminKeys::new),
         })
     }
@@ -104,7 +116,7 @@ impl Foundation {
         Ok(Policies { live, source })
     }
 
-    pub(super) fn sessions(&self, plan: &Plan, pod: &Pod) -> Arc<Sessions> {
+    pub(super) fn sessions(&self, plan: &Plan) -> Arc<Sessions> {
         Sessions::new(SessionParts {
             keys: self.keys.clone(),
             revocations: self.revocations.clone(),
@@ -112,7 +124,7 @@ impl Foundation {
             relying_party: self.relying_party.clone(),
             public_url: plan.config.listen.public_url.clone(),
             lifetimes: plan.lifetimes,
-            journal: Journal::open(&plan.config.store.journal_dir, &pod.incarnation),
+            journal: Journal::open(&plan.config.store.journal_dir, &self.pod.incarnation),
             clock: plan.clock.clone(),
             random: plan.random.clone(),
         })
@@ -121,7 +133,7 @@ impl Foundation {
     /// Returns when every revocation so far is known.
     pub(super) async fn pulse(
         &self,
-        pod: Pod,
+        plan: &Plan,
         policies: Policies,
         sessions: &Arc<Sessions>,
         shared: &Arc<Shared>,
@@ -133,12 +145,18 @@ impl Foundation {
         };
         let inference = shared.clone();
         let body = Body {
-            pod,
+            pod: self.pod.clone(),
             store: self.store.clone(),
             sessions: sessions.clone(),
             policies: live,
             stored,
             applied: shared.applied.clone(),
+            clock: plan.clock.clone(),
+            usage_kept: plan
+                .config
+                .admin
+                .as_ref()
+                .map_or(USAGE_KEPT, |admin| Months::new(admin.spend_retention_months)),
             upstreams: Box::new(move || {
                 let now = Instant::now();
                 let conditions = inference.upstreams.iter().map(|upstream| upstream.condition(now));
@@ -146,6 +164,16 @@ impl Foundation {
             }),
         };
         Pulse::start(body).await.context("store")
+    }
+
+    /// Tells the store what is counted here, and what was counted by processes that are gone. The store must know this pod.
+    pub(super) fn flushing(&self, plan: &Plan, tasks: &mut JoinSet<()>) -> Flushing {
+        let store = self.store.clone();
+        let directory = plan.config.store.journal_dir.clone();
+        let owner = owner(&plan.config, &self.pod);
+        tasks.spawn(Replay { directory, owner, store: store.clone(), pace: *self.book.pace() }.run());
+        let (ledger, book, incarnation) = (self.ledger.clone(), self.book.clone(), self.pod.incarnation.clone());
+        Flusher { ledger, book, store, incarnation }.start()
     }
 
     /// The data path's shared parts; what keeps minted credentials fresh joins `tasks`.
@@ -176,7 +204,15 @@ impl Foundation {
             metrics: self.metrics.clone(),
             bounds: Bounds { most: config.limits.max_request_bytes, idle: plan.patience.body },
             ttfb: config.timeouts.upstream_ttfb,
+            ledger: self.ledger.clone(),
+            limits: self.limits(plan),
         }))
+    }
+
+    fn limits(&self, plan: &Plan) -> Limits {
+        let (store, fail_closed) = (self.store.clone(), plan.config.enforcement.fail_closed_on_error);
+        let gate = Gate::new(self.book.clone(), fail_closed, move || !store.health().is_reachable());
+        Limits { gate, recents: Recents::new() }
     }
 
     pub(super) fn door(&self, plan: &Plan, sessions: &Arc<Sessions>, shared: &Arc<Shared>) -> Arc<Door> {
@@ -187,7 +223,7 @@ impl Foundation {
             .merge(listing::routes(shared.clone()))
             .merge(policy::routes(self.policy_parts(plan, shared)))
             .merge(protocol_page::routes())
-            .merge(self.admin_routes(sessions));
+            .merge(self.admin_routes(sessions, shared));
         Arc::new(Door {
             access: config.access_control.clone(),
             trusted_proxies: config.listen.trusted_proxies.clone(),
@@ -214,10 +250,11 @@ impl Foundation {
         }
     }
 
-    fn admin_routes(&self, sessions: &Arc<Sessions>) -> Router {
+    fn admin_routes(&self, sessions: &Arc<Sessions>, shared: &Arc<Shared>) -> Router {
         let Some(keys) = self.admin_keys.clone() else { return Router::new() };
         let (store, audit) = (self.store.clone(), self.audit.clone());
-        admin::routes(AdminParts { keys, sessions: sessions.clone(), store, audit })
+        let (sessions, shared) = (sessions.clone(), shared.clone());
+        admin::routes(AdminParts { keys, sessions, shared, store, audit })
     }
 
     fn readyz(&self, plan: &Plan) -> Readyz {
@@ -249,10 +286,14 @@ impl Foundation {
 }
 
 /// New at each start; the name is what the platform calls this machine.
-pub(super) fn this_pod(random: &dyn SecureRandom) -> Pod {
+fn this_pod(random: &dyn SecureRandom) -> Pod {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let incarnation = RequestId::random(random).0.trim_start_matches("req_").to_owned();
     Pod { incarnation, name, version: env!("CARGO_PKG_VERSION") }
+}
+
+fn owner(config: &Config, pod: &Pod) -> Owner {
+    Owner::new(config.listen.public_url.as_str(), &pod.incarnation)
 }
 
 fn egress_settings(process: &ProcessSettings) -> EgressSettings {

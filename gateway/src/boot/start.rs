@@ -16,13 +16,14 @@ use super::{
     prometheus::{self, Scraped},
     pulse::Pulse,
     reload::{Marks, Reloader},
-    rooms::{Foundation, this_pod},
+    rooms::Foundation,
     threads::{self, Work},
 };
 use crate::{
     clock::Clock,
     door::{listener, tls::Certificate, watch::Patience},
     session::{Lifetimes, Sessions},
+    spend::Flushing,
     store::Store,
     telemetry::{Lines, Metrics},
 };
@@ -49,15 +50,17 @@ pub struct Running {
     pub sessions: Arc<Sessions>,
     pub store: Arc<Store>,
     threads: Vec<JoinHandle<()>>,
+    flushing: Flushing,
     _pulse: Pulse,
     _tasks: JoinSet<()>,
 }
 
 impl Running {
-    /// Waits for the data path's threads, after the lifecycle has ended.
+    /// Waits for the data path's threads, after the lifecycle has ended, and tells the store what they counted last.
     pub async fn ended(self) {
         let threads = self.threads;
         let _ = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join()))).await;
+        self.flushing.end().await;
         self.store.close().await;
     }
 }
@@ -70,13 +73,25 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
     let foundation = Foundation::lay(&plan).await?;
     let policies = foundation.policies(config.managed.as_ref()).await?;
     let (live, of_file) = (policies.live.clone(), policies.of_file());
-    let pod = this_pod(&*plan.random);
-    let sessions = foundation.sessions(&plan, &pod);
+    let sessions = foundation.sessions(&plan);
     let shared = foundation.inference(&plan, &sessions, &policies, &mut tasks)?;
-    let pulse = foundation.pulse(pod, policies, &sessions, &shared).await?;
+    let pulse = foundation.pulse(policies, &sessions, &shared).await?;
+    let flushing = foundation.flushing(&plan, &mut tasks);
     let door = foundation.door(&plan, &sessions, &shared);
-    let Foundation { metrics, audit, egress: _, store, relying_party, keys, revocations, lifecycle, admin_keys } =
-        foundation;
+    let Foundation {
+        metrics,
+        audit,
+        egress: _,
+        store,
+        relying_party,
+        keys,
+        revocations,
+        lifecycle,
+        pod: _,
+        ledger: _,
+        book: _,
+        admin_keys,
+    } = foundation;
 
     let count = available_parallelism().map_or(1, usize::from);
     let sockets = listener::bind(&config.listen.host, config.listen.port, count)
@@ -86,8 +101,8 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
         None => None,
         Some(address) => {
             let lines = plan.lines.clone();
-            let scraped =
-                Scraped { metrics: metrics.clone(), store: store.clone(), revocations, policies: live, lines };
+            let (metrics, store) = (metrics.clone(), store.clone());
+            let scraped = Scraped { metrics, store, revocations, policies: live, shared: shared.clone(), lines };
             Some(prometheus::listen(address, scraped).await.context("listen.metrics")?)
         }
     };
@@ -116,5 +131,16 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
         };
         tasks.spawn(reloader.run(plan.config, seen));
     }
-    Ok(Running { address, metrics_address, lifecycle, metrics, sessions, store, threads, _pulse: pulse, _tasks: tasks })
+    Ok(Running {
+        address,
+        metrics_address,
+        lifecycle,
+        metrics,
+        sessions,
+        store,
+        threads,
+        flushing,
+        _pulse: pulse,
+        _tasks: tasks,
+    })
 }

@@ -12,6 +12,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 
 use super::{
+    allowance::{Asking, Limits, allow},
     attempts::{Answered, Attempts},
     body::{self, Bounds, Prompt},
     link::Link,
@@ -25,6 +26,7 @@ use crate::{
     door::{Arrival, reply::Content},
     policy::{Applied, LivePolicies},
     session::{Admitted, Verifier, bearer},
+    spend::Ledger,
     telemetry::{
         Audit, Metrics,
         metrics::{Answered as AnsweredLabel, Endpoint},
@@ -42,8 +44,10 @@ pub struct Shared {
     pub egress: Arc<Egress>,
     pub audit: Audit,
     pub metrics: Arc<Metrics>,
+    pub limits: Limits,
     pub bounds: Bounds,
     pub ttfb: Duration,
+    pub ledger: Arc<Ledger>,
 }
 
 /// One thread's: the shared parts and its own idle connections.
@@ -75,7 +79,10 @@ impl Desk {
         let Shared { audit, metrics, .. } = &*self.shared;
         let mut report = Report::new(audit.clone(), metrics.clone(), arrival, admitted.clone(), endpoint);
         match self.forward(&request_id, &admitted, request, &mut report).await {
-            Ok(answered) => relayed(answered, link, request_id, report),
+            Ok(answered) => {
+                report.begin_reply(&self.shared.ledger);
+                relayed(answered, link, request_id, report)
+            }
             Err(refusal) => {
                 report.status = refusal.status().as_u16();
                 report.ending = Ending::Refused;
@@ -117,6 +124,11 @@ impl Desk {
         report.audited = verdict::of_audited(models, &prompt.model, &effective);
         report.policy = effective.applied().cloned();
         let granted = models.grant(&prompt.model, &effective)?;
+        if report.endpoint == Endpoint::Messages {
+            let (subject, headers) = (&admitted.person().sub, &head.headers);
+            let asking = Asking { request_id, subject, headers, prompt: &prompt, model: &granted };
+            allow(&self.shared, &effective, &asking, report).await?;
+        }
         let attempts = Attempts {
             shared: &self.shared,
             pools: &self.pools,

@@ -9,6 +9,7 @@ use crate::{
     door::request::Arrival,
     policy::PolicyKey,
     session::Admitted,
+    spend::{Aftermath, Held, Ledger, OpenReply},
     telemetry::{
         Audit, Metrics,
         metrics::{Answered, Endpoint, Outcome, TokenKind, Tokens, UpstreamAttempt},
@@ -36,7 +37,7 @@ pub struct Report {
     metrics: Arc<Metrics>,
     arrival: Arrival,
     admitted: Arc<Admitted>,
-    endpoint: Endpoint,
+    pub endpoint: Endpoint,
     pub model: Option<String>,
     pub upstream: Option<String>,
     pub upstream_request_id: Option<String>,
@@ -44,12 +45,16 @@ pub struct Report {
     pub status: u16,
     pub stream: bool,
     pub first_byte_ms: Option<u64>,
-    pub usage: Usage,
+    usage: Usage,
     pub ending: Ending,
     pub reason: Option<&'static str>,
     /// The policy under which it was decided.
     pub policy: Option<PolicyKey>,
     pub audited: Vec<AuditedVerdict>,
+    pub aftermath: Aftermath,
+    /// What the request holds of its person's limits, until there is a reply to charge it to.
+    pub held: Option<Held>,
+    reply: Option<OpenReply>,
     since: Instant,
 }
 
@@ -106,6 +111,9 @@ impl Report {
             reason: None,
             policy: None,
             audited: Vec::new(),
+            aftermath: Aftermath::default(),
+            held: None,
+            reply: None,
             since: Instant::now(),
         }
     }
@@ -119,6 +127,30 @@ impl Report {
         let waited = since.elapsed();
         self.metrics.first_byte_seconds.observe(waited.as_secs_f64());
         self.first_byte_ms = Some(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// An upstream has answered: from here on the reply counts.
+    pub fn begin_reply(&mut self, ledger: &Arc<Ledger>) {
+        if self.endpoint == Endpoint::Messages
+            && let (Some(model), Some(upstream)) = (&self.model, &self.upstream)
+        {
+            let subject = self.admitted.person().sub.clone();
+            self.reply = Some(ledger.reply(subject, model.clone(), upstream.clone(), self.held.take()));
+        }
+    }
+
+    /// What the reply has come to so far. To be called before the bytes that say so are passed on.
+    pub fn has_come_to(&mut self, usage: Usage) {
+        if usage != self.usage {
+            self.usage = usage;
+            self.record();
+        }
+    }
+
+    fn record(&mut self) {
+        if let Some(reply) = &mut self.reply {
+            reply.record(self.usage.counts());
+        }
     }
 
     fn count(&self) {
@@ -156,6 +188,10 @@ impl Report {
 
 impl Drop for Report {
     fn drop(&mut self) {
+        // Also a reply without any usage is a request.
+        self.record();
+        let counts = self.reply.is_some().then(|| self.usage.counts());
+        std::mem::take(&mut self.aftermath).conclude(counts, self.ending == Ending::Complete);
         self.count();
         let person = self.admitted.person();
         let line = Line {

@@ -72,20 +72,27 @@ pub struct ExplainedRetention {
     pub upstream: &'static str,
 }
 
+impl Settings {
+    /// What stands at one of [`origins`](Self::origins).
+    pub fn value(&self, pointer: &str) -> Option<&Value> {
+        let (first, rest) = match pointer.strip_prefix('/')?.split_once('/') {
+            Some((first, rest)) => (first, format!("/{rest}")),
+            None => (pointer.strip_prefix('/')?, String::new()),
+        };
+        self.document.get(&first.replace("~1", "/").replace("~0", "~"))?.pointer(&rest)
+    }
+}
+
 const GATEWAY: &str = "gateway";
 
-/// `delivered` is what the person's client gets.
-pub fn explain(
-    set: &PolicySet,
-    person: &Person,
-    effective: &Effective,
-    delivered: Option<&Map<String, Value>>,
-) -> Explanation {
+pub fn explain(set: &PolicySet, person: &Person, effective: &Effective) -> Explanation {
     let of = |key: &Option<PolicyKey>| key.as_ref().and_then(|key| set.policies().find(|(other, _)| *other == key));
     let layers: Vec<_> = [of(&effective.base), of(&effective.matched)].into_iter().flatten().collect();
     let documents: Vec<_> = layers.iter().map(|(key, policy)| (*key, &policy.code)).collect();
-    let settings =
-        delivered.map(|document| Settings { document: document.clone(), origins: origins(document, &documents) });
+    let settings = effective
+        .settings
+        .as_ref()
+        .map(|document| Settings { document: document.clone(), origins: origins(document, &documents) });
     let limits = amounts(effective).into_iter().filter_map(|(limit, amount)| {
         let gives = |layer: &&(&PolicyKey, &gateway_config::Policy)| {
             numbers(&layer.1.limits).into_iter().any(|(other, given)| other == limit && given.is_some())

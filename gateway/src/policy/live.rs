@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use gateway_config::Policy;
 
 use super::{
-    Effective, PolicySet, Revision,
+    Effective, Explanation, PolicySet, Revision, explain,
     matching::Facts,
     set::{Decision, Ground},
 };
@@ -65,6 +65,13 @@ impl LivePolicies {
             Some(effective) => effective,
             None => snapshot.work_out(facts),
         }
+    }
+
+    /// What holds for somebody, and why.
+    pub fn explain(&self, person: &Person) -> (Explanation, Effective) {
+        let snapshot = self.snapshot.load();
+        let effective = snapshot.set.effective(person);
+        (explain(&snapshot.set, person, &effective), effective)
     }
 
     pub fn revision(&self) -> Revision {

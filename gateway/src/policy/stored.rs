@@ -41,11 +41,16 @@ pub struct StoredPolicies {
 impl StoredPolicies {
     /// Reads the set that stands; a process that has none to fall back on does not begin with a bad one.
     pub async fn open(store: Arc<Store>, audit: Audit) -> Result<Self, StoredPoliciesError> {
-        let set = verified(store.policies().await?)?;
+        let set = Self::read(&store).await?;
         if set.revision() == Revision::default() {
             tracing::warn!("managed.source is store, and nobody has written policies yet: none apply");
         }
         Ok(Self { live: Arc::new(LivePolicies::new(set)), store, audit, refused: Mutex::default() })
+    }
+
+    /// The set that stands now.
+    pub async fn read(store: &Store) -> Result<PolicySet, StoredPoliciesError> {
+        Ok(verified(store.policies().await?)?)
     }
 
     pub fn live(&self) -> &Arc<LivePolicies> {

@@ -4,19 +4,20 @@
 //! it is taken first.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use aws_lc_rs::digest;
 use tokio::sync::{Notify, watch};
 
 use super::{
-    Amount, LimitKey, Pace,
+    Amount, LimitKey, Meter, Pace,
     escrow::{Answer, Heard, Report, Share, Short},
 };
 use crate::identity::Subject;
@@ -25,7 +26,15 @@ const SHELVES: usize = 32;
 /// About the most reports of one flush: a statement that the store answers well within its time limit.
 const MOST_REPORTS: usize = 4_000;
 
-type Shelf = HashMap<LimitKey, Share>;
+type Shelf = HashMap<LimitKey, Entry>;
+
+struct Entry {
+    share: Share,
+    word: Word,
+}
+
+/// What the store calls a limit when it rings: anybody on the database can listen, so nobody is named.
+type Word = [u8; 16];
 
 pub struct Book {
     shelves: [Mutex<Shelf>; SHELVES],
@@ -66,8 +75,8 @@ impl Book {
 
     /// Ends `held` of what is held, of which `spent` was used up.
     pub fn settle(&self, key: &LimitKey, held: Amount, spent: Amount, now: Instant) {
-        if let Some(share) = self.shelf(&key.subject).get_mut(key) {
-            share.settle(held, spent, now);
+        if let Some(entry) = self.shelf(&key.subject).get_mut(key) {
+            entry.share.settle(held, spent, now);
         }
     }
 
@@ -85,7 +94,7 @@ impl Book {
 
     /// How the limit stood for everybody when the store last answered; `None` where this pod has not asked lately.
     pub fn heard(&self, key: &LimitKey) -> Option<Heard> {
-        self.shelf(&key.subject).get(key).and_then(|share| share.heard().copied())
+        self.shelf(&key.subject).get(key).and_then(|entry| entry.share.heard().copied())
     }
 
     /// Returns when a flush should not be put off.
@@ -95,7 +104,7 @@ impl Book {
 
     /// Whether any limit in use is so far used up that others should hear of it sooner.
     pub fn is_near_edge(&self) -> bool {
-        self.shelves.iter().any(|shelf| lock(shelf).values().any(Share::is_near_edge))
+        self.shelves.iter().any(|shelf| lock(shelf).values().any(|entry| entry.share.is_near_edge()))
     }
 
     pub fn len(&self) -> usize {
@@ -108,20 +117,19 @@ impl Book {
 
     /// What the next flush says. Shares that are nothing any more are dropped.
     pub fn reports(&self, now: Instant) -> Vec<Report> {
-        self.collect(|key, share| share.report(key, now, &self.pace))
+        self.collect(|key, share| share.report(key, now, &self.pace), |share| share.remembers_the_end(now))
     }
 
     /// What the last flush says: every share is given back.
     pub fn last_reports(&self) -> Vec<Report> {
-        self.collect(|key, share| share.close(key))
+        self.collect(|key, share| share.close(key), |_| false)
     }
 
-    /// The answers to the reports of a flush that was first sent at `sent_at`. Leases count from then: where the answer to
-    /// the first sending was lost, the second one changed nothing.
+    /// The answers to the reports of a flush that was last sent at `sent_at`.
     pub fn learn(&self, answers: &[Answer], sent_at: Instant) {
         let mut is_urgent = false;
         for answer in answers {
-            if let Some(share) = self.shelf(&answer.key.subject).get_mut(&answer.key) {
+            if let Some(Entry { share, word: _ }) = self.shelf(&answer.key.subject).get_mut(&answer.key) {
                 share.learn(answer, sent_at, &self.pace);
                 is_urgent |= share.is_urgent();
             }
@@ -132,12 +140,37 @@ impl Book {
         }
     }
 
-    fn collect(&self, report: impl Fn(&LimitKey, &mut Share) -> Option<Report>) -> Vec<Report> {
+    /// The store rang: of the limits that it names, somebody elsewhere waits for share, or what is waited for here may be
+    /// there. What it says begins with the incarnation that made it ring.
+    pub fn ring(&self, said: &str, incarnation: &str) {
+        let mut words = said.split(' ');
+        if words.next() == Some(incarnation) {
+            return;
+        }
+        let words: HashSet<Word> =
+            words.filter_map(|word| u128::from_str_radix(word, 16).ok()).map(u128::to_be_bytes).collect();
+        let mut is_urgent = false;
+        for shelf in &self.shelves {
+            for Entry { share, word: _ } in lock(shelf).values_mut().filter(|entry| words.contains(&entry.word)) {
+                share.ring();
+                is_urgent |= share.is_urgent();
+            }
+        }
+        if is_urgent {
+            self.urgent.notify_one();
+        }
+    }
+
+    fn collect(
+        &self,
+        report: impl Fn(&LimitKey, &mut Share) -> Option<Report>,
+        is_worth_keeping: impl Fn(&Share) -> bool,
+    ) -> Vec<Report> {
         let (mut reports, first) = (Vec::new(), self.turn.fetch_add(1, Ordering::Relaxed));
         for shelf in (0..SHELVES).map(|n| &self.shelves[first.wrapping_add(n) % SHELVES]) {
-            lock(shelf).retain(|key, share| {
+            lock(shelf).retain(|key, Entry { share, word: _ }| {
                 reports.extend(report(key, share));
-                !share.is_empty()
+                !share.is_empty() || is_worth_keeping(share)
             });
             if reports.len() >= MOST_REPORTS {
                 self.urgent.notify_one();
@@ -149,11 +182,12 @@ impl Book {
 
     fn on_share<T>(&self, key: &LimitKey, limit: Amount, now: Instant, act: impl FnOnce(&mut Share) -> T) -> T {
         let mut shelf = self.shelf(&key.subject);
-        if let Some(share) = shelf.get_mut(key) {
+        if let Some(Entry { share, word: _ }) = shelf.get_mut(key) {
             share.set_limit(limit);
             return act(share);
         }
-        act(shelf.entry(key.clone()).or_insert(Share::new(limit, now)))
+        let entry = Entry { share: Share::new(limit, now), word: word(key) };
+        act(&mut shelf.entry(key.clone()).or_insert(entry).share)
     }
 
     /// All limits of a person are on one shelf.
@@ -168,6 +202,15 @@ fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
     shelf.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// As the store's `flush` makes it.
+fn word(key: &LimitKey) -> Word {
+    let hash = digest::digest(&digest::SHA256, format!("{} {}", key.subject.0, key.meter.word()).as_bytes());
+    let mut word = Word::default();
+    let length = word.len();
+    word.copy_from_slice(&hash.as_ref()[..length]);
+    word
+}
+
 /// A request waits for more share, until this is dropped.
 pub struct Want {
     book: Arc<Book>,
@@ -175,10 +218,27 @@ pub struct Want {
     amount: Amount,
 }
 
+impl Want {
+    pub fn meter(&self) -> Meter {
+        self.key.meter
+    }
+
+    /// Asks once more where the store's last answer is so old: a bucket refills, and not every bell is heard.
+    pub fn insist(&self, age: Duration, now: Instant) {
+        let mut shelf = self.book.shelf(&self.key.subject);
+        let Some(Entry { share, word: _ }) = shelf.get_mut(&self.key) else { return };
+        if share.heard().is_some_and(|heard| now.saturating_duration_since(heard.sent_at) >= age) {
+            share.want(self.amount, now);
+            share.unwant(self.amount);
+            self.book.urgent.notify_one();
+        }
+    }
+}
+
 impl Drop for Want {
     fn drop(&mut self) {
-        if let Some(share) = self.book.shelf(&self.key.subject).get_mut(&self.key) {
-            share.unwant(self.amount);
+        if let Some(entry) = self.book.shelf(&self.key.subject).get_mut(&self.key) {
+            entry.share.unwant(self.amount);
         }
     }
 }

@@ -57,7 +57,7 @@ fn what_is_held_is_not_held_twice_and_comes_back_when_dropped() {
     let book = granted(meter, 100, now);
     let mut held = Held::new(book.clone(), false);
     held.try_add(key(meter), LIMIT, 60, now).unwrap();
-    let mut more = Held::new(book.clone(), false);
+    let mut more = Held::new(book, false);
     assert_eq!(more.try_add(key(meter), LIMIT, 60, now), Err(Short::Room));
     drop(held);
     more.try_add(key(meter), LIMIT, 60, now).unwrap();
@@ -150,4 +150,19 @@ fn the_last_reports_give_everything_back() {
     assert_eq!(report.given_back, 100);
     book.learn(&[granting(&key(Meter::TokensPerDay), 0)], now);
     assert!(book.last_reports().is_empty() && book.is_empty());
+}
+
+#[tokio::test]
+async fn the_store_rings_for_a_limit_in_words_that_name_nobody() {
+    const ALICES_DAY: &str = "e772881036ad867dba8debc4c1f4fbc6";
+    let now = Instant::now();
+    let book = granted(Meter::TokensPerDay, 100, now);
+    book.try_hold(&key(Meter::TokensPerDay), LIMIT, 40, now).unwrap();
+    book.ring(&format!("this-pod {ALICES_DAY}"), "this-pod");
+    book.ring("another-pod 00000000000000000000000000000000 nonsense", "this-pod");
+    assert!(book.reports(now).is_empty(), "nobody else rang for anything of this pod's");
+    book.ring(&format!("another-pod {ALICES_DAY}"), "this-pod");
+    tokio::time::timeout(Duration::from_secs(5), book.urgent()).await.unwrap();
+    let report = only(book.reports(now));
+    assert_eq!((report.held, report.given_back), (40, 60));
 }

@@ -1,29 +1,40 @@
-//! Notifications: they only make things sooner, the tick is what can be relied on.
+//! Notifications: they only make things sooner, the tick and the flush are what can be relied on.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::postgres::PgListener;
+use tokio::sync::broadcast;
 
 use super::Store;
 
 const BEFORE_LISTENING_AGAIN: Duration = Duration::from_secs(1);
+/// Rings about limits that may wait to be heard; whoever is slower misses some.
+pub(super) const RINGS: usize = 64;
 
 impl Store {
     /// Calls `ring` whenever something may have been revoked, for ever. A lost connection is made again, and rings, because
-    /// something may have been said meanwhile.
+    /// something may have been said meanwhile. What is said about limits goes to [`limit_rings`](Self::limit_rings).
     pub async fn listen(&self, ring: impl Fn()) {
         let Some(ears) = &self.ears else { return std::future::pending().await };
         loop {
             if let Ok(mut listener) = PgListener::connect_with(ears).await
-                && listener.listen(&self.channel).await.is_ok()
+                && listener.listen_all([self.channel.as_str(), &self.limit_channel]).await.is_ok()
             {
                 listener.ignore_pool_close_event(false);
                 ring();
-                while let Ok(Some(_)) = listener.try_recv().await {
-                    ring();
+                while let Ok(Some(notification)) = listener.try_recv().await {
+                    match notification.channel() == self.limit_channel {
+                        true => drop(self.limit_rings.send(notification.payload().into())),
+                        false => ring(),
+                    }
                 }
             }
             tokio::time::sleep(BEFORE_LISTENING_AGAIN).await;
         }
+    }
+
+    /// Somebody waits for share of a limit, or share came free; in the words of the function `flush`.
+    pub fn limit_rings(&self) -> broadcast::Receiver<Arc<str>> {
+        self.limit_rings.subscribe()
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use sqlx::postgres::types::PgInterval;
+use sqlx::{PgConnection, postgres::types::PgInterval};
 
 use super::{Store, StoreError};
 use crate::{
@@ -30,30 +30,7 @@ impl Store {
     /// Applies a flush, or, where it was applied before, only renews its shares. Answers every report; none where a later
     /// flush of this incarnation was applied already.
     pub async fn flush(&self, flush: &Flush, pace: &Pace) -> Result<Vec<Answer>, StoreError> {
-        let usages = written(flush.usage.iter().map(UsageLine::of))?;
-        let reports = written(flush.reports.iter().map(ReportLine::of))?;
-        let rows = self
-            .call(async |connection| {
-                sqlx::query_as!(
-                    AnswerRow,
-                    r#"
-                    SELECT subject AS "subject!", meter AS "meter!", granted AS "granted!", "limit" AS "limit!",
-                        used AS "used!", granted_to_all AS "granted_to_all!", idle_elsewhere AS "idle_elsewhere!",
-                        wanted_elsewhere AS "wanted_elsewhere!", resets_in
-                    FROM flush($1, $2, $3::text::jsonb, $4::text::jsonb, $5, $6)
-                    "#,
-                    flush.incarnation,
-                    flush.sequence,
-                    usages,
-                    reports,
-                    interval(pace.lease),
-                    interval(pace.want),
-                )
-                .fetch_all(connection)
-                .await
-            })
-            .await?;
-        Ok(rows.into_iter().filter_map(AnswerRow::read).collect())
+        self.call(async |connection| carry_out(connection, flush, pace).await).await
     }
 
     /// The last flush of an incarnation that was applied: the boundary in its journal. 0 where it flushed nothing; `None`
@@ -68,8 +45,35 @@ impl Store {
     }
 }
 
-fn written<T: Serialize>(lines: impl Iterator<Item = T>) -> Result<String, StoreError> {
-    serde_json::to_string(&lines.collect::<Vec<_>>()).map_err(|error| sqlx::Error::Encode(error.into()).into())
+pub(super) async fn carry_out(
+    connection: &mut PgConnection,
+    flush: &Flush,
+    pace: &Pace,
+) -> Result<Vec<Answer>, sqlx::Error> {
+    let usages = written(flush.usage.iter().map(UsageLine::of))?;
+    let reports = written(flush.reports.iter().map(ReportLine::of))?;
+    let rows = sqlx::query_as!(
+        AnswerRow,
+        r#"
+        SELECT subject AS "subject!", meter AS "meter!", granted AS "granted!", "limit" AS "limit!", used AS "used!",
+            granted_to_all AS "granted_to_all!", idle_elsewhere AS "idle_elsewhere!",
+            wanted_elsewhere AS "wanted_elsewhere!", resets_in
+        FROM flush($1, $2, $3::text::jsonb, $4::text::jsonb, $5, $6)
+        "#,
+        flush.incarnation,
+        flush.sequence,
+        usages,
+        reports,
+        interval(pace.lease),
+        interval(pace.want),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().filter_map(AnswerRow::read).collect())
+}
+
+fn written<T: Serialize>(lines: impl Iterator<Item = T>) -> Result<String, sqlx::Error> {
+    serde_json::to_string(&lines.collect::<Vec<_>>()).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
 pub(super) fn interval(time: Duration) -> PgInterval {

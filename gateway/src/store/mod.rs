@@ -5,6 +5,7 @@
 //! Only this room imports sqlx.
 
 pub mod bell;
+mod dead;
 pub mod device_grant;
 mod error;
 pub mod flush;
@@ -28,6 +29,7 @@ use std::{
 };
 
 use sqlx::{PgConnection, PgPool};
+use tokio::sync::broadcast;
 
 pub use error::{OpenError, StoreError};
 pub use health::StoreHealth;
@@ -43,6 +45,8 @@ pub struct Store {
     /// For the bell alone, so that a waiting LISTEN takes no connection from the callers.
     ears: Option<PgPool>,
     channel: String,
+    limit_channel: String,
+    limit_rings: broadcast::Sender<Arc<str>>,
     health: StoreHealth,
     calls: AtomicU64,
 }
@@ -109,9 +113,9 @@ impl Store {
 }
 
 /// The channel's name carries the schema, because channels are per database. Postgres takes 63 bytes.
-fn channel(schema: &str) -> String {
+fn channel(schema: &str, about: &str) -> String {
     let name: String = schema.chars().take(50).collect();
-    format!("{name}_revocation")
+    format!("{name}_{about}")
 }
 
 /// Shared by everything that keeps something.

@@ -10,7 +10,9 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{CALL, OpenError, Store, StoreHealth, channel};
+use tokio::sync::broadcast;
+
+use super::{CALL, OpenError, Store, StoreHealth, bell::RINGS, channel};
 
 const TRIES: u32 = 3;
 const BETWEEN_TRIES: Duration = Duration::from_secs(2);
@@ -40,7 +42,9 @@ impl Store {
             pool: pool(callers).connect_lazy_with(served.clone()),
             pulse,
             ears,
-            channel: channel(&config.schema),
+            channel: channel(&config.schema, "revocation"),
+            limit_channel: channel(&config.schema, "limit"),
+            limit_rings: broadcast::Sender::new(RINGS),
             health: StoreHealth::default(),
             calls: 0.into(),
         }))

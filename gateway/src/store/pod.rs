@@ -70,6 +70,16 @@ impl Store {
         beaten.map(|heads| Heads { revocations: heads.revocations, policies: Revision(heads.policies) })
     }
 
+    /// Pods that have said lately that they live.
+    pub async fn live_pods(&self) -> Result<i64, StoreError> {
+        self.call(async |connection| {
+            sqlx::query_scalar!(r#"SELECT count(*) AS "pods!" FROM pod WHERE seen_at > now() - interval '10 seconds'"#)
+                .fetch_one(connection)
+                .await
+        })
+        .await
+    }
+
     /// A pod that has flushed stays longer: its journal may still be replayed, and the row says from where.
     pub async fn delete_pods_unseen_for_a_day(&self) -> Result<u64, StoreError> {
         self.call(async |connection| {

@@ -9,7 +9,7 @@ use std::{
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
-    registry::Registry,
+    registry::{Metric, Registry},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -60,6 +60,11 @@ pub struct Refused {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LimitRefused {
+    limit: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AuditedVerdict {
     policy: String,
     verdict: &'static str,
@@ -83,6 +88,12 @@ pub struct Metrics {
     pub revocation_sequence: Gauge,
     pub first_byte_seconds: Histogram,
     pub log_lines_dropped: Gauge<i64>,
+    pub ledger_unflushed_keys: Gauge,
+    pub ledger_unflushed_seconds: Gauge<f64, AtomicU64>,
+    pub ledger_in_journal: Gauge,
+    pub limits_held: Gauge,
+    pub limits_unchecked: Counter<u64, AtomicU64>,
+    limit_refusals: Family<LimitRefused, Counter>,
     pub idp_key_fetches: Counter<u64, AtomicU64>,
     pub policy_revision: Gauge,
     pub policies: Gauge,
@@ -95,81 +106,58 @@ pub struct Metrics {
 impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("claude_gateway");
-        let answered = Family::default();
-        registry.register("responses", "Replies by endpoint and status", answered.clone());
-        let refused = Family::default();
-        registry.register("refusals", "Requests that the gateway itself refused, by reason", refused.clone());
-        let attempts = Family::default();
-        registry.register("upstream_attempts", "What became of each try at an upstream", attempts.clone());
-        let tokens = Family::default();
-        registry.register("tokens", "Tokens that providers reported, by model and kind", tokens.clone());
-        let in_flight = Gauge::default();
-        registry.register("requests_in_flight", "Requests whose reply has not ended", in_flight.clone());
-        let connections = Gauge::default();
-        registry.register("connections", "Open client connections", connections.clone());
-        let store_reachable = Gauge::default();
-        registry.register("store_reachable", "1 while Postgres answers", store_reachable.clone());
-        let store_statements = Counter::default();
-        registry.register("store_statements", "Statements sent to Postgres", store_statements.clone());
-        let revocation_sequence = Gauge::default();
-        registry.register(
-            "revocation_sequence",
-            "The newest revocation this pod enforces",
-            revocation_sequence.clone(),
-        );
+        let r = &mut registry;
         let bounds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
         let first_byte_seconds = Histogram::new(bounds);
-        registry.register(
-            "upstream_first_byte_seconds",
-            "From sending to the response head",
-            first_byte_seconds.clone(),
-        );
-        let log_lines_dropped = Gauge::default();
-        registry.register("log_lines_dropped", "Lines lost because nobody read them", log_lines_dropped.clone());
-        let idp_key_fetches = Counter::default();
-        registry.register("idp_key_fetches", "Fetches of the identity provider's keys", idp_key_fetches.clone());
-        let policy_revision = Gauge::default();
-        registry.register("policy_revision", "The revision of the policies this pod enforces", policy_revision.clone());
-        let policies = Gauge::default();
-        registry.register("policies", "How many policies this pod knows", policies.clone());
-        let policy_reload_failed = Gauge::default();
-        registry.register(
-            "policy_reload_failed",
-            "1 while the newest policies are not valid and older ones are enforced",
-            policy_reload_failed.clone(),
-        );
-        let store_last_seen_seconds = Gauge::default();
-        registry.register(
-            "store_last_seen_seconds",
-            "How long ago this pod last learned what is revoked and which policies hold",
-            store_last_seen_seconds.clone(),
-        );
-        let audited_verdicts = Family::default();
-        registry.register(
-            "policy_audit_verdicts",
-            "What policies in audit mode would have said",
-            audited_verdicts.clone(),
-        );
+        r.register("upstream_first_byte_seconds", "From sending to the response head", first_byte_seconds.clone());
+        let limits_held: Gauge = registered(r, "limits_held", "0 while limits are not held because Postgres is away");
+        limits_held.set(1);
         Self {
-            registry,
-            answered,
-            refused,
-            attempts,
-            tokens,
-            in_flight,
-            connections,
-            store_reachable,
-            store_statements,
-            revocation_sequence,
+            answered: registered(r, "responses", "Replies by endpoint and status"),
+            refused: registered(r, "refusals", "Requests that the gateway itself refused, by reason"),
+            attempts: registered(r, "upstream_attempts", "What became of each try at an upstream"),
+            tokens: registered(r, "tokens", "Tokens that providers reported, by model and kind"),
+            in_flight: registered(r, "requests_in_flight", "Requests whose reply has not ended"),
+            connections: registered(r, "connections", "Open client connections"),
+            store_reachable: registered(r, "store_reachable", "1 while Postgres answers"),
+            store_statements: registered(r, "store_statements", "Statements sent to Postgres"),
+            revocation_sequence: registered(r, "revocation_sequence", "The newest revocation this pod enforces"),
             first_byte_seconds,
-            log_lines_dropped,
-            idp_key_fetches,
-            policy_revision,
-            policies,
-            policy_reload_failed,
-            store_last_seen_seconds,
-            audited_verdicts,
+            log_lines_dropped: registered(r, "log_lines_dropped", "Lines lost because nobody read them"),
+            ledger_unflushed_keys: registered(
+                r,
+                "ledger_unflushed_keys",
+                "Counters with usage that Postgres does not know yet",
+            ),
+            ledger_unflushed_seconds: registered(r, "ledger_unflushed_seconds", "How long the oldest of it has waited"),
+            ledger_in_journal: registered(
+                r,
+                "ledger_in_journal",
+                "1 while the local journal has all of it, 0 while a kill would lose it",
+            ),
+            limits_held,
+            limits_unchecked: registered(
+                r,
+                "limits_unchecked",
+                "Requests that passed although a limit could not be checked",
+            ),
+            limit_refusals: registered(r, "limit_refusals", "Requests that a token limit refused, by limit"),
+            idp_key_fetches: registered(r, "idp_key_fetches", "Fetches of the identity provider's keys"),
+            policy_revision: registered(r, "policy_revision", "The revision of the policies this pod enforces"),
+            policies: registered(r, "policies", "How many policies this pod knows"),
+            policy_reload_failed: registered(
+                r,
+                "policy_reload_failed",
+                "1 while the newest policies are not valid and older ones are enforced",
+            ),
+            store_last_seen_seconds: registered(
+                r,
+                "store_last_seen_seconds",
+                "How long ago this pod last learned what is revoked and which policies hold",
+            ),
+            audited_verdicts: registered(r, "policy_audit_verdicts", "What policies in audit mode would have said"),
             audited_policies: Mutex::default(),
+            registry,
         }
     }
 
@@ -186,6 +174,10 @@ impl Metrics {
         self.refused.get_or_create(&Refused { reason }).inc();
     }
 
+    pub fn limit_refused(&self, limit: &'static str) {
+        self.limit_refusals.get_or_create(&LimitRefused { limit }).inc();
+    }
+
     /// Policies come and go for as long as the process runs, so their names are a closed set only up to a number.
     pub fn audited(&self, policy: &str, verdict: &'static str) {
         let mut named = self.audited_policies.lock().unwrap_or_else(PoisonError::into_inner);
@@ -196,6 +188,12 @@ impl Metrics {
         drop(named);
         self.audited_verdicts.get_or_create(&AuditedVerdict { policy: policy.to_owned(), verdict }).inc();
     }
+}
+
+fn registered<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let instrument = M::default();
+    registry.register(name, help, instrument.clone());
+    instrument
 }
 
 impl Default for Metrics {

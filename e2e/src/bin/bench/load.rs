@@ -126,7 +126,7 @@ async fn once(contestant: &Contestant, wire: &mut Option<Wire>, request: &[u8], 
 }
 
 fn request(contestant: &Contestant, cell: &Cell) -> Vec<u8> {
-    let stream = matches!(cell.shape, Shape::Stream { .. });
+    let stream = cell.shape.is_stream();
     let body = |text: &str| {
         json!({
             "model": "claude-sonnet-4-5", "max_tokens": 1024, "metadata": {"user_id": cell.shape.order()}, "stream": stream,
@@ -148,8 +148,8 @@ fn request(contestant: &Contestant, cell: &Cell) -> Vec<u8> {
 }
 
 fn expected(shape: Shape) -> Vec<u8> {
-    match shape {
-        Shape::Json { .. } => shape.message().json().to_string().into_bytes(),
-        Shape::Stream { .. } => shape.message().frames().concat(),
+    match shape.is_stream() {
+        true => shape.message().frames().concat(),
+        false => shape.message().json().to_string().into_bytes(),
     }
 }

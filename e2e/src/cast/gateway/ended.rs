@@ -22,17 +22,23 @@ pub struct Ended {
 impl Config {
     /// Serves, until it gives up.
     pub async fn end(&self) -> Result<Ended> {
-        self.run(None).await
+        self.run(None, &[]).await
     }
 
     pub async fn check(&self) -> Result<Ended> {
-        self.run(Some("check")).await
+        self.run(Some("check"), &[]).await
     }
 
-    async fn run(&self, subcommand: Option<&str>) -> Result<Ended> {
+    /// Asks what a pod with this configuration would decide.
+    pub async fn explain(&self, arguments: &[&str]) -> Result<Ended> {
+        self.run(Some("explain"), arguments).await
+    }
+
+    async fn run(&self, subcommand: Option<&str>, arguments: &[&str]) -> Result<Ended> {
         self.write()?;
         let started = Instant::now();
-        let running = command(self, subcommand)?.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let running =
+            command(self, subcommand)?.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let ended = timeout(PATIENCE, running.wait_with_output()).await;
         let output = ended.with_context(|| format!("still running after {PATIENCE:?}"))??;
         let said = |bytes| String::from_utf8_lossy(bytes).into_owned();

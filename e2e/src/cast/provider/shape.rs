@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use super::{message::Message, reply::Reply};
+use super::{
+    message::{Message, Usage},
+    reply::Reply,
+};
 
 /// Where an order may begin: the rest of a large body is not searched.
 const WITHIN: usize = 512;
@@ -17,6 +20,8 @@ pub enum Shape {
     Json { bytes: usize },
     /// A stream of so many text deltas, so many milliseconds apart.
     Stream { deltas: usize, every_ms: u64 },
+    /// A reply that comes to just so many tokens: a stream of so many text deltas, or one JSON object without a pause.
+    Counted { input: u64, output: u64, deltas: usize, every_ms: Option<u64> },
 }
 
 impl Shape {
@@ -25,6 +30,10 @@ impl Shape {
         match self {
             Self::Json { bytes } => format!("cast/json/{bytes}"),
             Self::Stream { deltas, every_ms } => format!("cast/stream/{deltas}/{every_ms}"),
+            Self::Counted { input, output, deltas, every_ms } => {
+                let every = every_ms.map_or_else(|| "whole".to_owned(), |every| every.to_string());
+                format!("cast/counted/{deltas}/{every}/{input}/{output}")
+            }
         }
     }
 
@@ -36,15 +45,30 @@ impl Shape {
         match (words.next()?, words.next()?.parse().ok()?, words.next()) {
             ("json", bytes, None) => Some(Self::Json { bytes }),
             ("stream", deltas, Some(every)) => Some(Self::Stream { deltas, every_ms: every.parse().ok()? }),
+            ("counted", deltas, Some(every)) => {
+                let (input, output) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+                let every_ms = if every == "whole" { None } else { Some(every.parse().ok()?) };
+                Some(Self::Counted { input, output, deltas, every_ms })
+            }
             _ => None,
         }
+    }
+
+    pub fn is_stream(self) -> bool {
+        matches!(self, Self::Stream { .. } | Self::Counted { every_ms: Some(_), .. })
+    }
+
+    /// Whether the same order comes again and again, so that its reply is worth keeping.
+    pub(super) fn is_common(self) -> bool {
+        !matches!(self, Self::Counted { .. })
     }
 
     /// The reply, also known to whoever checks it.
     pub fn reply(self) -> Reply {
         match self {
             Self::Json { bytes: _ } => Reply::message(&self.message()),
-            Self::Stream { deltas: _, every_ms } => {
+            Self::Counted { every_ms: None, .. } => Reply::message(&self.message()),
+            Self::Stream { every_ms, .. } | Self::Counted { every_ms: Some(every_ms), .. } => {
                 Reply::stream(&self.message()).every(Duration::from_millis(every_ms))
             }
         }
@@ -56,6 +80,9 @@ impl Shape {
         match self {
             Self::Json { bytes } => message.text(&"x".repeat(bytes)),
             Self::Stream { deltas, every_ms: _ } => message.deltas(deltas),
+            Self::Counted { input, output, deltas, every_ms: _ } => {
+                message.deltas(deltas).usage(Usage { input_tokens: input, output_tokens: output, ..Usage::default() })
+            }
         }
     }
 }

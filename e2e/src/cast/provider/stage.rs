@@ -59,6 +59,9 @@ impl Stage {
     /// Decides the answer, and remembers the question.
     pub(super) fn answer(&self, request: Received) -> Arc<Script> {
         if let Some(shape) = Shape::ordered_by(&request.body) {
+            if !shape.is_common() {
+                return shape.reply().script();
+            }
             let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
             return shapes.entry(shape).or_insert_with(|| shape.reply().script()).clone();
         }

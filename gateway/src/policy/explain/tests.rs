@@ -25,7 +25,7 @@ fn alice(groups: &[&str]) -> Person {
 
 fn explained(set: &PolicySet, person: &Person) -> Explanation {
     let effective = set.effective(person);
-    explain(set, person, &effective, effective.settings.as_ref())
+    explain(set, person, &effective)
 }
 
 #[test]
@@ -114,7 +114,7 @@ proptest! {
         let set = PolicySet::new(Revision(1), policies);
         let person = Person { sub: Subject(sub), email: domain.map(|domain| format!("A@{domain}")), name: None, groups };
         let effective = set.effective(&person);
-        let explanation = explain(&set, &person, &effective, None);
+        let explanation = explain(&set, &person, &effective);
         let with = |wanted: fn(&Outcome) -> bool| {
             explanation.policies.iter().filter(move |one| wanted(&one.outcome)).map(|one| one.policy.clone()).collect::<Vec<_>>()
         };

@@ -1,0 +1,113 @@
+//! Three gateways that are one to their clients: one Postgres behind a wire that can be cut, one provider, one public URL.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use e2e::cast::{
+    client::Client,
+    gateway::Gateway,
+    openid::{Behaviour, OpenIdProvider},
+    postgres::Postgres,
+    provider::Provider,
+    stage::Stage,
+};
+use rustix::process::Signal;
+use serde_json::json;
+use url::Url;
+
+use crate::{eventually, people::People, told::Told, wire::Wire};
+
+pub(crate) const PODS: usize = 3;
+/// Everybody's subject begins so.
+pub(crate) const PERSON: &str = "a-person-of-the-ledger-";
+
+pub(crate) struct Fleet {
+    pub(crate) pods: Vec<Pod>,
+    pub(crate) people: People,
+    pub(crate) postgres: Postgres,
+    pub(crate) wire: Wire,
+    _provider: Provider,
+    database: String,
+    _identity: OpenIdProvider,
+}
+
+pub(crate) struct Pod {
+    pub(crate) gateway: Gateway,
+    metrics: Client,
+}
+
+impl Fleet {
+    pub(crate) async fn start() -> Self {
+        let postgres = Postgres::start().await.unwrap();
+        let database = postgres.database().await.unwrap();
+        let wire = Wire::to(([127, 0, 0, 1], postgres.port()).into(), PERSON).await;
+        let mut through_the_wire = Url::parse(&database).unwrap();
+        through_the_wire.set_port(Some(wire.port())).unwrap();
+        let provider = Provider::builder().threads(1).start().unwrap();
+        let identity = OpenIdProvider::start(Behaviour::default()).await;
+        let (mut pods, mut public_url) = (Vec::new(), None);
+        for _ in 0..PODS {
+            let metrics = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let config = Stage::config(&identity, through_the_wire.as_str(), std::slice::from_ref(&provider)).unwrap();
+            let url = public_url.get_or_insert(config.url()).clone();
+            let config = config.set("/listen/metrics", json!(metrics)).set("/listen/public_url", json!(url));
+            let metrics = Client::new(&format!("http://{metrics}")).unwrap();
+            pods.push(Pod { gateway: config.start().await.unwrap(), metrics });
+        }
+        let people = People::of(&pods[0].gateway).await;
+        Self { pods, people, postgres, wire, _provider: provider, database, _identity: identity }
+    }
+
+    /// A client of each pod.
+    pub(crate) fn clients(&self) -> Vec<Client> {
+        let url = self.pods[0].gateway.url();
+        let at = |pod: &Pod| ([127, 0, 0, 1], pod.gateway.port()).into();
+        self.pods.iter().map(|pod| Client::new(&url).unwrap().connecting_to(at(pod))).collect()
+    }
+
+    /// What the store knows.
+    pub(crate) async fn told(&self) -> Told {
+        Told::read(&self.database).await
+    }
+
+    /// Waits until the store knows everything that living and dead processes have counted.
+    pub(crate) async fn settle(&self) {
+        for pod in &self.pods {
+            eventually("everything is flushed", async || pod.metric("ledger_unflushed_keys").await == Some(0.0)).await;
+            eventually("dead processes' journals are told", async || pod.journals().len() == 1).await;
+        }
+    }
+
+    /// Everybody drains; nothing may be left to tell.
+    pub(crate) async fn end(mut self) -> Told {
+        for pod in &mut self.pods {
+            pod.gateway.signal(Signal::TERM).unwrap();
+            assert!(pod.gateway.exit(Duration::from_secs(30)).await.unwrap().success());
+            assert!(pod.journals().is_empty(), "{:?}", pod.journals());
+        }
+        self.told().await
+    }
+}
+
+impl Pod {
+    /// A pod that comes up while Postgres does not answer gives up, and is started again, as its platform would.
+    pub(crate) async fn kill_and_restart(&mut self) {
+        let mut tries = 0;
+        while let Err(error) = self.gateway.restart().await {
+            tries += 1;
+            assert!(tries < 5, "{error}");
+        }
+    }
+
+    pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
+        let text = self.metrics.get("/metrics").send().await.ok()?.text().await.ok()?;
+        let line =
+            text.lines().find_map(|line| line.strip_prefix("claude_gateway_")?.strip_prefix(name)?.strip_prefix(' '));
+        line?.parse().ok()
+    }
+
+    pub(crate) fn journals(&self) -> Vec<PathBuf> {
+        let directory = self.gateway.setting("/store/journal_dir");
+        let files = fs::read_dir(directory.as_str().unwrap()).into_iter().flatten().flatten().map(|file| file.path());
+        files.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("usage-"))).collect()
+    }
+}

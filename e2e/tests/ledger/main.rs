@@ -1,0 +1,24 @@
+//! What the ledger promises, whatever dies: three gateways on one Postgres, clients that know what each reply costs, and
+//! somebody who kills.
+
+#![expect(clippy::unwrap_used, reason = "a stage that cannot be set fails its test")]
+
+mod counts;
+mod crashes;
+mod fleet;
+mod people;
+mod told;
+mod traffic;
+mod wire;
+
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let since = Instant::now();
+    while !holds().await {
+        assert!(since.elapsed() < PATIENCE, "after {PATIENCE:?} still not: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

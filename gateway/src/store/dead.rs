@@ -1,0 +1,37 @@
+//! The last flush of a process that is dead, sent by another.
+
+use sqlx::Connection;
+
+use super::{
+    Store, StoreError,
+    flush::{Flush, carry_out},
+};
+use crate::spend::Pace;
+
+impl Store {
+    /// Applies it, if `last` is still the number of the last flush of that incarnation; false where it is not: a statement
+    /// that the process had sent before it died arrived meanwhile, or somebody else was faster.
+    pub async fn flush_for_the_dead(&self, last: Option<i64>, flush: &Flush, pace: &Pace) -> Result<bool, StoreError> {
+        let incarnation = &flush.incarnation;
+        self.call(async |connection| {
+            let mut transaction = connection.begin().await?;
+            // The lock that `flush` takes: none of that incarnation's flushes can come between the look and the flush.
+            sqlx::query!(
+                "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' flush of ' || $1, 0))",
+                incarnation,
+            )
+            .execute(&mut *transaction)
+            .await?;
+            let found = sqlx::query_scalar!("SELECT last_seq FROM pod WHERE incarnation = $1", incarnation)
+                .fetch_optional(&mut *transaction)
+                .await?;
+            if found != last {
+                return Ok(false);
+            }
+            carry_out(&mut transaction, flush, pace).await?;
+            transaction.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+}
