@@ -1,8 +1,8 @@
 //! Any number of people: one signs in, and their token is signed anew for the others with the secret that the gateways were
 //! given.
 
-use aws_lc_rs::hmac;
 use anyhow::{Context, Result};
+use aws_lc_rs::hmac;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
@@ -17,7 +17,11 @@ pub struct People {
 
 impl People {
     pub async fn of(gateway: &Gateway) -> Result<Self> {
-        let token = sign_in(gateway, "alice").await?.access_token;
+        Self::from_token(gateway, &sign_in(gateway, "alice").await?.access_token)
+    }
+
+    /// Of somebody who is signed in already.
+    pub fn from_token(gateway: &Gateway, token: &str) -> Result<Self> {
         let (header, rest) = token.split_once('.').context("a JWT")?;
         let payload = BASE64_URL_SAFE_NO_PAD.decode(rest.split_once('.').context("a JWT")?.0)?;
         let secret = gateway.setting("/session/jwt_secret");
