@@ -22,11 +22,13 @@ use super::{
     held::Held,
     joined::{ENOUGH, Joined, join},
     link::Link,
-    refusal::envelope,
     report::{Ending, Report},
     tap::{JsonTap, StreamTap, Tap},
 };
-use crate::upstream::{Connection, Place, Pool};
+use crate::{
+    envelope,
+    upstream::{Connection, Place, Pool},
+};
 
 /// Clients give up after 300 s of silence; so do we, a little earlier, and say why.
 const SILENCE: Duration = Duration::from_secs(290);
@@ -203,7 +205,7 @@ impl Relay {
             return last;
         }
         self.end = End::Told;
-        let data = envelope(StatusCode::INTERNAL_SERVER_ERROR, why, &self.request_id);
+        let data = envelope::body(StatusCode::INTERNAL_SERVER_ERROR, why, &self.request_id);
         let torn: &[u8] = if self.held.torn { b"\n\n" } else { b"" };
         join(last, &[torn, b"event: error\ndata: ", data.as_ref(), b"\n\n"].concat())
     }
