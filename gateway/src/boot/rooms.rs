@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 use anyhow::Context;
 use aws_lc_rs::rand::SecureRandom;
 use axum::Router;
+use chrono::Months;
 use gateway_config::{Managed, PolicySource, ProcessSettings};
 use gateway_egress::{Egress, EgressSettings};
 use serde_json::json;
@@ -30,6 +31,9 @@ use crate::{
     telemetry::{Audit, Metrics},
     upstream::Upstream,
 };
+
+/// Where the file has no `admin` section: its default.
+const USAGE_KEPT: Months = Months::new(13);
 
 /// What every room stands on.
 pub(super) struct Foundation {
@@ -129,6 +133,7 @@ impl Foundation {
     /// Returns when every revocation so far is known.
     pub(super) async fn pulse(
         &self,
+        plan: &Plan,
         policies: Policies,
         sessions: &Arc<Sessions>,
         shared: &Arc<Shared>,
@@ -146,6 +151,12 @@ impl Foundation {
             policies: live,
             stored,
             applied: shared.applied.clone(),
+            clock: plan.clock.clone(),
+            usage_kept: plan
+                .config
+                .admin
+                .as_ref()
+                .map_or(USAGE_KEPT, |admin| Months::new(admin.spend_retention_months)),
             upstreams: Box::new(move || {
                 let now = Instant::now();
                 let conditions = inference.upstreams.iter().map(|upstream| upstream.condition(now));
