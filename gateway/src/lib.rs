@@ -7,6 +7,7 @@ pub mod admin;
 pub mod boot;
 pub mod clock;
 pub mod door;
+pub mod envelope;
 pub mod identity;
 pub mod inference;
 pub mod oauth;

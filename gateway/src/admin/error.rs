@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{inference::refusal::error_type, store::StoreError};
+use crate::store::StoreError;
 
 /// How soon a store that is away should be tried again, in seconds.
 const SOON: u64 = 5;
@@ -67,10 +67,4 @@ impl From<StoreError> for AdminError {
             }
         }
     }
-}
-
-/// The error's body, with the id that is in its headers too.
-pub(super) fn body(status: StatusCode, said: &Said, request_id: &str) -> Vec<u8> {
-    let error = serde_json::json!({"type": error_type(status), "message": said.message});
-    serde_json::json!({"type": "error", "request_id": request_id, "error": error}).to_string().into_bytes()
 }

@@ -12,13 +12,10 @@ use axum::{
     routing::{delete, get, post},
 };
 
-use super::{
-    AdminKeys,
-    error::{Said, body},
-    explain, sessions,
-};
+use super::{AdminKeys, error::Said, explain, sessions};
 use crate::{
     door::RequestId,
+    envelope,
     inference::Shared,
     session::{Sessions, Verifier},
     store::Store,
@@ -63,7 +60,7 @@ async fn finish(request: Request, next: Next) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(said) = response.extensions_mut().remove::<Said>() {
         let id = request_id.as_ref().map_or("", |id| &id.0);
-        let body = body(response.status(), &said, id);
+        let body = envelope::body(response.status(), &said.message, id);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response.headers_mut().remove(header::CONTENT_LENGTH);
         *response.body_mut() = Body::from(body);

@@ -206,7 +206,9 @@ mod tests {
 
     fn under(settings: Value, upstream: Option<gateway_config::UpstreamRetention>) -> Effective {
         let retention = gateway_config::Retention { upstream, ..gateway_config::Retention::default() };
-        Effective { settings: settings.as_object().cloned(), retention, ..Effective::default() }
+        let mut effective = Effective::default();
+        (effective.settings, effective.retention) = (settings.as_object().cloned(), retention);
+        effective
     }
 
     fn reason(name: &str, effective: &Effective) -> &'static str {

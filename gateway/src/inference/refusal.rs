@@ -1,17 +1,14 @@
 //! What the Messages API says when it says no: one enum, one function that turns it into a reply.
-//!
-//! The envelope and its types are the Messages API's ("Errors", Claude API documentation); `request_id` is ours.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use serde::Serialize;
 
 use super::scan::ScanError;
-use crate::{policy::NotAvailable, session::BearerRefusal, upstream::CredentialError};
+use crate::{envelope, policy::NotAvailable, session::BearerRefusal, upstream::CredentialError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    #[error("{}", bearer_message(*.0))]
+    #[error("{}", envelope::bearer_message(*.0))]
     Bearer(#[from] BearerRefusal),
     #[error(transparent)]
     BadBody(ScanError),
@@ -80,41 +77,6 @@ impl AllFailed {
     }
 }
 
-#[derive(Serialize)]
-struct Envelope<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    request_id: &'a str,
-    error: Detail<'a>,
-}
-
-#[derive(Serialize)]
-struct Detail<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    message: &'a str,
-}
-
-/// The JSON error body, also the data of an `event: error`.
-pub fn envelope(status: StatusCode, message: &str, request_id: &str) -> Bytes {
-    let error = Detail { kind: error_type(status), message };
-    serde_json::to_vec(&Envelope { kind: "error", request_id, error }).unwrap_or_default().into()
-}
-
-pub fn error_type(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        401 => "authentication_error",
-        403 => "permission_error",
-        404 => "not_found_error",
-        413 => "request_too_large",
-        429 => "rate_limit_error",
-        501 => "not_supported",
-        529 => "overloaded_error",
-        500.. => "api_error",
-        _ => "invalid_request_error",
-    }
-}
-
 impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
@@ -159,7 +121,7 @@ impl Refusal {
 
     pub fn response(&self, request_id: &str) -> Response<Bytes> {
         let status = self.status();
-        let mut response = Response::new(envelope(status, &self.to_string(), request_id));
+        let mut response = Response::new(envelope::body(status, &self.to_string(), request_id));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -204,14 +166,4 @@ fn not_available(why: NotAvailable) -> &'static str {
 /// 529 `overloaded_error` of the Messages API, which no registry of statuses knows.
 fn overloaded() -> StatusCode {
     StatusCode::from_u16(529).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
-}
-
-/// Which check failed is for the audit; a client learns whether to sign in again.
-fn bearer_message(refusal: BearerRefusal) -> &'static str {
-    match refusal {
-        BearerRefusal::Missing => "missing bearer token",
-        BearerRefusal::Expired => "the access token has expired; sign in again with /login",
-        BearerRefusal::Revoked => "the session has ended; sign in again with /login",
-        _ => "invalid bearer token",
-    }
 }

@@ -6,7 +6,10 @@ use gateway_config::{Retention, TokenLimits, UpstreamRetention};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::ModelAccess;
+use super::{
+    ModelAccess,
+    document::{Delivery, Document},
+};
 
 /// A set of policies that was in force together; newer ones are larger. A file's count from 1 at each start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -35,6 +38,7 @@ pub struct Effective {
     pub retention: Retention,
     /// Policies in audit mode that would have decided, each as if it alone were enforced.
     pub audited: Vec<Audited>,
+    pub(super) delivery: Delivery,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +51,11 @@ impl Effective {
     /// What may be asked for.
     pub fn models(&self) -> ModelAccess<'_> {
         ModelAccess::in_document(self.settings.as_ref())
+    }
+
+    /// What a client gets; `None`: no policy applies.
+    pub fn document(&self) -> Option<&Document> {
+        self.settings.as_ref().map(|settings| self.delivery.of(settings))
     }
 
     /// The policy whose people this one is counted among.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Audited, Effective, PolicyKey, Revision,
+    document::Delivery,
     matching::{Facts, Numbered, Vocabulary},
     merging, pushed,
 };
@@ -135,6 +136,7 @@ impl PolicySet {
             limits,
             retention,
             audited,
+            delivery: Delivery::default(),
         }
     }
 

@@ -8,6 +8,7 @@
 mod contestant;
 mod load;
 mod nginx;
+mod policies;
 mod table;
 mod timing;
 mod wire;
@@ -53,6 +54,9 @@ struct Arguments {
     /// Instead: whether the time of a refusal tells what was wrong with the secret in it, by so many samples of each pair.
     #[arg(long, value_name = "SAMPLES", num_args = 0..=1, default_missing_value = "100000")]
     timing: Option<usize>,
+    /// Instead: how soon three pods under load enforce a changed policy and a revocation, over so many of each.
+    #[arg(long, value_name = "EDITS", num_args = 0..=1, default_missing_value = "50")]
+    policies: Option<usize>,
 }
 
 impl Arguments {
@@ -103,6 +107,9 @@ fn main() -> Result<()> {
 async fn measure(arguments: &Arguments) -> Result<()> {
     if let Some(samples) = arguments.timing {
         return timing::compare(samples).await;
+    }
+    if let Some(edits) = arguments.policies {
+        return policies::spread(edits).await;
     }
     let provider = Provider::builder().threads(2).unwatched().start()?;
     let mut company = Company::gather(&provider, arguments.reference, arguments.only_ours).await?;
