@@ -10,11 +10,11 @@ use std::{
 use chrono::TimeDelta;
 use gateway::{
     clock::{Clock, SystemClock},
-    spend::{Book, Counts, Held, Meter, OpenReply, Pace, Replay},
+    spend::{Book, Counts, Held, Ledger, Meter, OpenReply, Pace, Replay, journal::Owner},
     store::{Store, flush::Flush},
 };
 
-use crate::stage::{Pod, alice, key, schema};
+use crate::stage::{Pod, alice, key, owner, schema};
 
 const LIMIT: i64 = 10_000;
 
@@ -54,7 +54,8 @@ async fn dying(pod: &Pod) -> OpenReply {
 }
 
 async fn replayed(store: &Arc<Store>, journals: &Path) {
-    let replay = Replay { directory: journals.to_owned(), store: store.clone(), pace: Pace::default() };
+    let replay =
+        Replay { directory: journals.to_owned(), owner: owner("other"), store: store.clone(), pace: Pace::default() };
     let task = tokio::spawn(replay.run());
     let since = Instant::now();
     while fs::read_dir(journals).unwrap().count() > 0 {
@@ -116,4 +117,31 @@ async fn a_flush_that_arrives_after_its_process_died_counts_once() {
     let applied = pod.store.flush_for_the_dead(None, &replayed, &Pace::default()).await.unwrap();
     assert!(!applied, "the store has heard of it meanwhile");
     assert_eq!(counted(&pod.store).await, usage(3));
+}
+
+#[tokio::test]
+async fn a_journal_of_another_gateway_is_left_alone() {
+    let (config, journals) = (schema().await, tempfile::tempdir().unwrap());
+    let foreign = Owner::new("https://elsewhere.example", "foreign");
+    let elsewhere = Ledger::open(journals.path(), foreign, Arc::new(SystemClock));
+    elsewhere.reply(alice(), "m".to_owned(), "u".to_owned(), None).record(usage(3));
+    drop(elsewhere);
+    let pod = Pod::start(&config, journals.path(), "dead").await;
+    pod.ledger.reply(alice(), "m".to_owned(), "u".to_owned(), None).record(usage(5));
+    let store = pod.store.clone();
+    drop(pod);
+    let replay = Replay {
+        directory: journals.path().to_owned(),
+        owner: owner("other"),
+        store: store.clone(),
+        pace: Pace::default(),
+    };
+    let task = tokio::spawn(replay.run());
+    let since = Instant::now();
+    while fs::read_dir(journals.path()).unwrap().count() > 1 {
+        assert!(since.elapsed() < Duration::from_secs(60), "our own journal is not replayed");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    task.abort();
+    assert_eq!(counted(&store).await, usage(5));
 }

@@ -13,7 +13,7 @@ use e2e::cast::postgres::Postgres;
 use gateway::{
     clock::SystemClock,
     identity::Subject,
-    spend::{Amount, Book, Flusher, Flushing, Held, Ledger, LimitKey, Meter, OpenReply, Pace},
+    spend::{Amount, Book, Flusher, Flushing, Held, Ledger, LimitKey, Meter, OpenReply, Pace, journal::Owner},
     store::Store,
 };
 use gateway_config::{Readiness, Store as StoreConfig};
@@ -53,6 +53,10 @@ pub(crate) fn key(meter: Meter) -> LimitKey {
     LimitKey { subject: alice(), meter }
 }
 
+pub(crate) fn owner(incarnation: &str) -> Owner {
+    Owner::new("https://gateway.example", incarnation)
+}
+
 impl Pod {
     /// Listens for the store's bell, and flushes when told to.
     pub(crate) async fn start(config: &StoreConfig, journals: &Path, incarnation: &str) -> Self {
@@ -62,7 +66,7 @@ impl Pod {
         Self {
             incarnation: incarnation.to_owned(),
             store,
-            ledger: Ledger::open(journals, incarnation, Arc::new(SystemClock)),
+            ledger: Ledger::open(journals, owner(incarnation), Arc::new(SystemClock)),
             book: Book::new(Pace::default()),
         }
     }
