@@ -19,7 +19,6 @@ use tokio::task::JoinSet;
 
 use crate::{
     fleet::{Fleet, PERSON},
-    people::People,
     told::{Tokens, Told},
 };
 

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Instant};
 use anyhow::Context;
 use aws_lc_rs::rand::SecureRandom;
 use axum::Router;
-use gateway_config::{Managed, PolicySource, ProcessSettings};
+use chrono::Months;
+use gateway_config::{Config, Managed, PolicySource, ProcessSettings};
 use gateway_egress::{Egress, EgressSettings};
 use serde_json::json;
 use tokio::{runtime::Handle, sync::Semaphore, task::JoinSet};
@@ -20,16 +21,19 @@ use crate::{
     admin::{self, AdminKeys, AdminParts},
     door::{Door, RequestId, service::ROUTES},
     identity::RelyingParty,
-    inference::{Catalogue, Models, Shared, body::Bounds, listing},
+    inference::{Catalogue, Limits, Models, Shared, body::Bounds, listing},
     oauth,
     policy::{self, Applied, LivePolicies, PolicyParts, PolicySet, Revision, StoredPolicies},
     protocol_page,
     session::{Journal, KeyRing, Revocations, SessionParts, Sessions},
-    spend::{Book, Flusher, Flushing, Ledger, Pace, Replay},
+    spend::{Book, Flusher, Flushing, Gate, Ledger, Pace, Recents, Replay, journal::Owner},
     store::{Store, pod::Pod},
     telemetry::{Audit, Metrics},
     upstream::Upstream,
 };
+
+/// Where the file has no `admin` section: its default.
+const USAGE_KEPT: Months = Months::new(13);
 
 /// What every room stands on.
 pub(super) struct Foundation {
@@ -88,7 +92,7 @@ impl Foundation {
             keys: KeyRing::new(&config.session.jwt_secrets)?,
             revocations: Arc::default(),
             lifecycle: Arc::default(),
-            ledger: Ledger::open(&config.store.journal_dir, &pod.incarnation, clock.clone()),
+            ledger: Ledger::open(&config.store.journal_dir, owner(config, &pod), clock.clone()),
             book: Book::new(Pace::default()),
             pod,
             admin_keys: config.admin.as_ref().map(AdminKeys::new),
@@ -129,6 +133,7 @@ impl Foundation {
     /// Returns when every revocation so far is known.
     pub(super) async fn pulse(
         &self,
+        plan: &Plan,
         policies: Policies,
         sessions: &Arc<Sessions>,
         shared: &Arc<Shared>,
@@ -146,6 +151,12 @@ impl Foundation {
             policies: live,
             stored,
             applied: shared.applied.clone(),
+            clock: plan.clock.clone(),
+            usage_kept: plan
+                .config
+                .admin
+                .as_ref()
+                .map_or(USAGE_KEPT, |admin| Months::new(admin.spend_retention_months)),
             upstreams: Box::new(move || {
                 let now = Instant::now();
                 let conditions = inference.upstreams.iter().map(|upstream| upstream.condition(now));
@@ -159,7 +170,8 @@ impl Foundation {
     pub(super) fn flushing(&self, plan: &Plan, tasks: &mut JoinSet<()>) -> Flushing {
         let store = self.store.clone();
         let directory = plan.config.store.journal_dir.clone();
-        tasks.spawn(Replay { directory, store: store.clone(), pace: *self.book.pace() }.run());
+        let owner = owner(&plan.config, &self.pod);
+        tasks.spawn(Replay { directory, owner, store: store.clone(), pace: *self.book.pace() }.run());
         let (ledger, book, incarnation) = (self.ledger.clone(), self.book.clone(), self.pod.incarnation.clone());
         Flusher { ledger, book, store, incarnation }.start()
     }
@@ -193,7 +205,14 @@ impl Foundation {
             bounds: Bounds { most: config.limits.max_request_bytes, idle: plan.patience.body },
             ttfb: config.timeouts.upstream_ttfb,
             ledger: self.ledger.clone(),
+            limits: self.limits(plan),
         }))
+    }
+
+    fn limits(&self, plan: &Plan) -> Limits {
+        let (store, fail_closed) = (self.store.clone(), plan.config.enforcement.fail_closed_on_error);
+        let gate = Gate::new(self.book.clone(), fail_closed, move || !store.health().is_reachable());
+        Limits { gate, recents: Recents::new() }
     }
 
     pub(super) fn door(&self, plan: &Plan, sessions: &Arc<Sessions>, shared: &Arc<Shared>) -> Arc<Door> {
@@ -271,6 +290,10 @@ fn this_pod(random: &dyn SecureRandom) -> Pod {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let incarnation = RequestId::random(random).0.trim_start_matches("req_").to_owned();
     Pod { incarnation, name, version: env!("CARGO_PKG_VERSION") }
+}
+
+fn owner(config: &Config, pod: &Pod) -> Owner {
+    Owner::new(config.listen.public_url.as_str(), &pod.incarnation)
 }
 
 fn egress_settings(process: &ProcessSettings) -> EgressSettings {

@@ -38,6 +38,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
 const STREAMS: u32 = 250;
 const WINDOW: u32 = 1024 * 1024;
+/// What one stream may have ready while its client does not read.
+const SEND_BUFFER: usize = 32 * 1024;
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 
 /// What the connections of one thread share.
@@ -69,7 +71,8 @@ pub async fn serve(threads: Rc<Threads>, tcp: TcpStream, peer: IpAddr) {
     let _ = tcp.set_nodelay(true);
     match &threads.tls {
         Some(config) => {
-            let accepted = timeout(HANDSHAKE, TlsAcceptor::from(config.clone()).accept(tcp)).await;
+            // On the heap for its moment: a connection's task is as large as the largest thing that it ever waits for.
+            let accepted = Box::pin(timeout(HANDSHAKE, TlsAcceptor::from(config.clone()).accept(tcp))).await;
             let Ok(Ok(tls)) = accepted else { return };
             let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
             speak(threads, tls, peer, http2).await;
@@ -113,26 +116,37 @@ where
             .max_header_list_size(u32::try_from(threads.max_head).unwrap_or(u32::MAX))
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW * 2)
+            .max_send_buf_size(SEND_BUFFER)
             .keep_alive_interval(Duration::from_secs(30))
             .serve_connection(stream, service);
-        watched(&threads, &watch, connection, (Closing::Draining, |connection| connection.graceful_shutdown())).await;
+        watched(
+            &threads,
+            &watch,
+            Box::pin(connection),
+            (Closing::Draining, |connection| connection.graceful_shutdown()),
+        )
+        .await;
     } else {
         let connection = http1::Builder::new()
             .header_read_timeout(None)
             .max_buf_size(threads.max_head.max(16 * 1024))
             .max_header_size(threads.max_head)
             .serve_connection(stream, service);
-        watched(&threads, &watch, connection, (Closing::Quiet, |connection| connection.graceful_shutdown())).await;
+        watched(&threads, &watch, Box::pin(connection), (Closing::Quiet, |connection| connection.graceful_shutdown()))
+            .await;
     }
 }
 
 /// Drives a connection until it ends, its patience does, or the drain does. From the phase named on it is shut: harmless while
 /// a reply is due, for HTTP/1.1 then only loses keep-alive and HTTP/2 refuses only new streams.
-async fn watched<C>(threads: &Threads, watch: &Rc<Watch>, connection: C, (from, shut): (Closing, impl Fn(Pin<&mut C>)))
-where
+async fn watched<C>(
+    threads: &Threads,
+    watch: &Rc<Watch>,
+    mut connection: Pin<Box<C>>,
+    (from, shut): (Closing, impl Fn(Pin<&mut C>)),
+) where
     C: Future<Output = hyper::Result<()>>,
 {
-    let mut connection = pin!(connection);
     let mut told = false;
     loop {
         let ended = Turn { connection: connection.as_mut(), pulse: pin!(sleep(LOOK)) }.await;

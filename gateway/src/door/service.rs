@@ -118,7 +118,8 @@ impl Door {
         let endpoint = match request.uri().path() {
             "/v1/messages" => Endpoint::Messages,
             "/v1/messages/count_tokens" => Endpoint::CountTokens,
-            _ => return self.route(arrival, request).await,
+            // On the heap, so that what waits for a model is no larger for it.
+            _ => return Box::pin(self.route(arrival, request)).await,
         };
         if request.method() != Method::POST {
             let refused = Refusal::MethodNotAllowed.response(&arrival.request_id.0);

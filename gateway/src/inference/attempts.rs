@@ -173,7 +173,7 @@ impl Attempts<'_> {
                 Err(error) => return Err(describe(&error)),
             }
         }
-        let fresh = upstream.connect(&self.shared.egress).await.map_err(|error| describe(&error))?;
+        let fresh = Box::pin(upstream.connect(&self.shared.egress)).await.map_err(|error| describe(&error))?;
         fresh.send(self.request(target, upstream)?).await.map_err(|error| describe(&error))
     }
 

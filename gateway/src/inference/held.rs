@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::tap::last_boundary;
+use super::{joined::join, tap::last_boundary};
 
 /// A frame larger than this is passed on in pieces.
 const LARGEST_HELD: usize = 256 * 1024;
@@ -25,24 +25,30 @@ impl Held {
             return chunk;
         }
         match boundary {
-            // The usual case: a chunk of whole events, passed on as it is.
-            Some(end) if self.bytes.is_empty() => {
+            // A newline at the beginning may end a line that is held, and be no blank one.
+            Some(end) if self.bytes.is_empty() || end > 1 => {
+                let whole = join(self.bytes.split().freeze(), chunk.slice(..end));
                 self.bytes.extend_from_slice(&chunk[end..]);
-                chunk.slice(..end)
+                whole
             }
             _ => {
                 self.bytes.extend_from_slice(&chunk);
-                match last_boundary(&self.bytes) {
-                    Some(end) => self.bytes.split_to(end).freeze(),
-                    // A comment keeps a connection alive, so it must not wait for an event.
-                    None if only_comments(&self.bytes) => self.bytes.split().freeze(),
-                    None if self.bytes.len() > LARGEST_HELD => {
-                        self.torn = true;
-                        self.bytes.split().freeze()
-                    }
-                    None => Bytes::new(),
-                }
+                self.release()
             }
+        }
+    }
+
+    /// What may go of the held bytes after all.
+    fn release(&mut self) -> Bytes {
+        match last_boundary(&self.bytes) {
+            Some(end) => self.bytes.split_to(end).freeze(),
+            // A comment keeps a connection alive, so it must not wait for an event.
+            None if only_comments(&self.bytes) => self.bytes.split().freeze(),
+            None if self.bytes.len() > LARGEST_HELD => {
+                self.torn = true;
+                self.bytes.split().freeze()
+            }
+            None => Bytes::new(),
         }
     }
 }
@@ -70,6 +76,20 @@ mod tests {
         let (passed, held) = through(&["data: a\n\n", "data: b\n", "\ndata: c", "\n\ndata: d\n\nda"]);
         assert_eq!(passed, ["data: a\n\n", "", "data: b\n\n", "data: c\n\ndata: d\n\n"]);
         assert_eq!(held.bytes, "da");
+    }
+
+    #[test]
+    fn what_is_whole_does_not_depend_on_where_the_stream_is_cut() {
+        let stream = "data: a\n\ndata: b\ndata: c\n\nevent: d\r\ndata: d\r\n\r\ndata: e\n\n";
+        for size in 1..stream.len() {
+            let pieces: Vec<_> =
+                stream.as_bytes().chunks(size).map(|piece| std::str::from_utf8(piece).unwrap()).collect();
+            let (passed, held) = through(&pieces);
+            assert_eq!(passed.concat(), stream, "pieces of {size}");
+            assert!(held.bytes.is_empty() && !held.torn);
+            let ends = |part: &&String| !part.is_empty() && !part.ends_with("\n\n") && !part.ends_with("\r\n\r\n");
+            assert_eq!(passed.iter().find(ends), None, "pieces of {size}");
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 
-/// One write's worth.
-pub(super) const ENOUGH: usize = 16 * 1024;
+/// One write's worth. The last chunk passes the mark a little: what is joined should still fit its 8 KiB.
+pub(super) const ENOUGH: usize = ROOM - 512;
+pub(super) const ROOM: usize = 8 * 1024;
 
 /// A lone chunk passes without a copy; a second one starts a joined buffer.
 #[derive(Default)]
@@ -41,11 +42,12 @@ impl Joined {
     }
 }
 
-pub(super) fn join(first: Bytes, second: &[u8]) -> Bytes {
+/// Without a copy where one of them is empty.
+pub(super) fn join(first: Bytes, second: Bytes) -> Bytes {
     match (first.is_empty(), second.is_empty()) {
         (_, true) => first,
-        (true, false) => Bytes::copy_from_slice(second),
-        (false, false) => [first.as_ref(), second].concat().into(),
+        (true, false) => second,
+        (false, false) => [first, second].concat().into(),
     }
 }
 

@@ -4,8 +4,9 @@
 
 use std::cell::Cell;
 
-/// More is not given to a connection before it has written.
-const QUEUED: usize = 32 * 1024;
+/// More is not given to a connection before it has written: what it holds for a client that does not read is this, and one
+/// write's worth.
+const QUEUED: usize = 7 * 1024;
 
 /// Shared by one connection and its replies.
 #[derive(Debug)]

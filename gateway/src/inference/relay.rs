@@ -20,7 +20,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::{
     held::Held,
-    joined::{ENOUGH, Joined, join},
+    joined::{ENOUGH, Joined, ROOM, join},
     link::Link,
     report::{Ending, Report},
     tap::{JsonTap, StreamTap, Tap},
@@ -133,7 +133,7 @@ impl Relay {
 
     /// Takes what is ready, up to one write's worth.
     fn take(&mut self, cx: &mut Context<'_>) -> Taken {
-        let mut chunks = Joined::expecting(ENOUGH / 2);
+        let mut chunks = Joined::expecting(ROOM);
         let mut driven = false;
         loop {
             match Pin::new(&mut self.source.body).poll_frame(cx) {
@@ -192,7 +192,7 @@ impl Relay {
         }
         self.end = End::Clean;
         self.report.ending = Ending::Complete;
-        join(last, &self.held.bytes.split())
+        join(last, self.held.bytes.split().freeze())
     }
 
     /// Ends the reply here: an error event after the last whole one, or nothing where there is no way to say it.
@@ -207,7 +207,7 @@ impl Relay {
         self.end = End::Told;
         let data = envelope::body(StatusCode::INTERNAL_SERVER_ERROR, why, &self.request_id);
         let torn: &[u8] = if self.held.torn { b"\n\n" } else { b"" };
-        join(last, &[torn, b"event: error\ndata: ", data.as_ref(), b"\n\n"].concat())
+        join(last, [torn, b"event: error\ndata: ", data.as_ref(), b"\n\n"].concat().into())
     }
 
     /// The connection goes back to the pool at once if it is idle, else as soon as it is.
@@ -292,11 +292,10 @@ impl Drop for Relay {
 
 fn tap_for(headers: &HeaderMap) -> Tap {
     let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
-    if headers.contains_key(header::CONTENT_ENCODING) {
-        Tap::Blind
-    } else if kind.starts_with(b"text/event-stream") {
+    let plain = !headers.contains_key(header::CONTENT_ENCODING);
+    if plain && kind.starts_with(b"text/event-stream") {
         Tap::Stream(StreamTap::default())
-    } else if kind.starts_with(b"application/json") {
+    } else if plain && kind.starts_with(b"application/json") {
         Tap::Json(JsonTap::default())
     } else {
         Tap::Blind

@@ -27,8 +27,8 @@ use tokio_rustls::client::TlsStream;
 
 use super::splice::Spliced;
 
-/// Bounds what one reply can hold here while its reader is slow.
-const BUFFER: usize = 32 * 1024;
+/// Bounds what one reply can hold here while its reader is slow (twice this, in hyper's buffers), and a response's head.
+const BUFFER: usize = 12 * 1024;
 /// How long a connection may take to be idle after its reply.
 const SETTLE: Duration = Duration::from_secs(5);
 
