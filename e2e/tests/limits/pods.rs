@@ -58,12 +58,12 @@ async fn the_place_of_a_killed_pod_is_free_after_its_lease() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_refused_while_what_is_missing_lies_idle_elsewhere() {
     let (fleet, clients) = limited(3, json!({"tokens_per_day": 120_000, "requests_per_minute": 6_000})).await;
-    // Everybody gets a share that is wide and idle.
+    // Everybody gets a share that is wide and idle, and learns what a request comes to.
     for client in &clients {
-        assert_eq!(Turn::of(100, 10).take(client).await, 200);
+        assert_eq!(Turn::of(2_000, 100).take(client).await, 200);
     }
     assert_eq!(Turn::of(110_000, 100).take(&clients[1]).await, 200, "only together they have so much");
-    assert_eq!(Turn::of(8_000, 100).take(&clients[2]).await, 200, "and what is left goes to whoever needs it");
+    assert_eq!(Turn::of(2_000, 100).take(&clients[2]).await, 200, "and what is left goes to whoever needs it");
     assert_eq!(Turn::of(8_000, 100).ask(&clients[0]).await.status, 429);
     for pod in &fleet.pods {
         assert_eq!(metric(pod, "limits_unchecked_total").await.unwrap(), 0.0);
