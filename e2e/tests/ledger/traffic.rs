@@ -11,6 +11,7 @@ use std::{
 
 use e2e::cast::{
     client::{Client, Response},
+    people::People,
     provider::Shape,
     stage::MODEL,
 };

@@ -5,6 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::Months;
 use serde_json::Value;
 use tokio::{
     sync::Notify,
@@ -13,6 +14,7 @@ use tokio::{
 };
 
 use crate::{
+    clock::Clock,
     policy::{Applied, LivePolicies, StoredPolicies},
     session::Sessions,
     store::{
@@ -37,6 +39,9 @@ pub struct Body {
     /// Where policies are rows.
     pub stored: Option<StoredPolicies>,
     pub applied: Arc<Applied>,
+    pub clock: Arc<dyn Clock>,
+    /// How long rows of usage are kept.
+    pub usage_kept: Months,
     /// How the upstreams fare.
     pub upstreams: Box<dyn Fn() -> Value + Send + Sync>,
 }
@@ -110,6 +115,10 @@ impl Body {
         self.sessions.sweep().await?;
         self.store.forget_applied_before_three_days().await?;
         self.store.delete_pods_unseen_for_a_day().await?;
+        self.store.delete_limits_that_are_over().await?;
+        if let Some(kept_from) = self.clock.now().checked_sub_months(self.usage_kept) {
+            self.store.delete_usage_before(kept_from).await?;
+        }
         Ok(())
     }
 }

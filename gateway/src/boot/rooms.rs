@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Instant};
 use anyhow::Context;
 use aws_lc_rs::rand::SecureRandom;
 use axum::Router;
-use gateway_config::{Managed, PolicySource, ProcessSettings};
+use chrono::Months;
+use gateway_config::{Config, Managed, PolicySource, ProcessSettings};
 use gateway_egress::{Egress, EgressSettings};
 use serde_json::json;
 use tokio::{runtime::Handle, sync::Semaphore, task::JoinSet};
@@ -22,14 +23,17 @@ use crate::{
     identity::RelyingParty,
     inference::{Catalogue, Limits, Models, Shared, body::Bounds, listing},
     oauth,
-    policy::{Applied, LivePolicies, PolicySet, Revision, StoredPolicies},
+    policy::{self, Applied, LivePolicies, PolicyParts, PolicySet, Revision, StoredPolicies},
     protocol_page,
     session::{Journal, KeyRing, Revocations, SessionParts, Sessions},
-    spend::{Book, Flusher, Flushing, Gate, Ledger, Pace, Recents, Replay},
+    spend::{Book, Flusher, Flushing, Gate, Ledger, Pace, Recents, Replay, journal::Owner},
     store::{Store, pod::Pod},
     telemetry::{Audit, Metrics},
     upstream::Upstream,
 };
+
+/// Where the file has no `admin` section: its default.
+const USAGE_KEPT: Months = Months::new(13);
 
 /// What every room stands on.
 pub(super) struct Foundation {
@@ -55,7 +59,6 @@ pub(super) struct Policies {
 }
 
 enum Source {
-    Nowhere,
     File,
     Rows(StoredPolicies),
 }
@@ -89,7 +92,7 @@ impl Foundation {
             keys: KeyRing::new(&config.session.jwt_secrets)?,
             revocations: Arc::default(),
             lifecycle: Arc::default(),
-            ledger: Ledger::open(&config.store.journal_dir, &pod.incarnation, clock.clone()),
+            ledger: Ledger::open(&config.store.journal_dir, owner(config, &pod), clock.clone()),
             book: Book::new(Pace::default()),
             pod,
             admin_keys: config.admin.as_ref().map(AdminKeys::new),
@@ -98,7 +101,8 @@ impl Foundation {
 
     pub(super) async fn policies(&self, managed: Option<&Managed>) -> anyhow::Result<Policies> {
         let (live, source) = match managed {
-            None => (Arc::new(LivePolicies::none()), Source::Nowhere),
+            // The file may get some while the process runs.
+            None => (Arc::new(LivePolicies::none()), Source::File),
             Some(Managed { source: PolicySource::File, policies }) => {
                 let set = PolicySet::of_file(Revision(1), policies);
                 (Arc::new(LivePolicies::new(set)), Source::File)
@@ -129,6 +133,7 @@ impl Foundation {
     /// Returns when every revocation so far is known.
     pub(super) async fn pulse(
         &self,
+        plan: &Plan,
         policies: Policies,
         sessions: &Arc<Sessions>,
         shared: &Arc<Shared>,
@@ -136,7 +141,7 @@ impl Foundation {
         let Policies { live, source } = policies;
         let stored = match source {
             Source::Rows(stored) => Some(stored),
-            Source::Nowhere | Source::File => None,
+            Source::File => None,
         };
         let inference = shared.clone();
         let body = Body {
@@ -146,6 +151,12 @@ impl Foundation {
             policies: live,
             stored,
             applied: shared.applied.clone(),
+            clock: plan.clock.clone(),
+            usage_kept: plan
+                .config
+                .admin
+                .as_ref()
+                .map_or(USAGE_KEPT, |admin| Months::new(admin.spend_retention_months)),
             upstreams: Box::new(move || {
                 let now = Instant::now();
                 let conditions = inference.upstreams.iter().map(|upstream| upstream.condition(now));
@@ -159,7 +170,8 @@ impl Foundation {
     pub(super) fn flushing(&self, plan: &Plan, tasks: &mut JoinSet<()>) -> Flushing {
         let store = self.store.clone();
         let directory = plan.config.store.journal_dir.clone();
-        tasks.spawn(Replay { directory, store: store.clone(), pace: *self.book.pace() }.run());
+        let owner = owner(&plan.config, &self.pod);
+        tasks.spawn(Replay { directory, owner, store: store.clone(), pace: *self.book.pace() }.run());
         let (ledger, book, incarnation) = (self.ledger.clone(), self.book.clone(), self.pod.incarnation.clone());
         Flusher { ledger, book, store, incarnation }.start()
     }
@@ -209,6 +221,7 @@ impl Foundation {
             .merge(health::routes(self.readyz(plan)))
             .merge(oauth::routes(self.oauth_parts(plan, sessions)))
             .merge(listing::routes(shared.clone()))
+            .merge(policy::routes(self.policy_parts(plan, shared)))
             .merge(protocol_page::routes())
             .merge(self.admin_routes(sessions, shared));
         Arc::new(Door {
@@ -224,6 +237,17 @@ impl Foundation {
             audit: self.audit.clone(),
             metrics: self.metrics.clone(),
         })
+    }
+
+    fn policy_parts(&self, plan: &Plan, shared: &Arc<Shared>) -> PolicyParts {
+        PolicyParts {
+            verifier: shared.verifier.clone(),
+            policies: shared.policies.clone(),
+            models: shared.clone(),
+            public_url: plan.config.listen.public_url.clone(),
+            audit: self.audit.clone(),
+            metrics: self.metrics.clone(),
+        }
     }
 
     fn admin_routes(&self, sessions: &Arc<Sessions>, shared: &Arc<Shared>) -> Router {
@@ -266,6 +290,10 @@ fn this_pod(random: &dyn SecureRandom) -> Pod {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let incarnation = RequestId::random(random).0.trim_start_matches("req_").to_owned();
     Pod { incarnation, name, version: env!("CARGO_PKG_VERSION") }
+}
+
+fn owner(config: &Config, pod: &Pod) -> Owner {
+    Owner::new(config.listen.public_url.as_str(), &pod.incarnation)
 }
 
 fn egress_settings(process: &ProcessSettings) -> EgressSettings {

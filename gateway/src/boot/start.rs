@@ -75,7 +75,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
     let (live, of_file) = (policies.live.clone(), policies.of_file());
     let sessions = foundation.sessions(&plan);
     let shared = foundation.inference(&plan, &sessions, &policies, &mut tasks)?;
-    let pulse = foundation.pulse(policies, &sessions, &shared).await?;
+    let pulse = foundation.pulse(&plan, policies, &sessions, &shared).await?;
     let flushing = foundation.flushing(&plan, &mut tasks);
     let door = foundation.door(&plan, &sessions, &shared);
     let Foundation {

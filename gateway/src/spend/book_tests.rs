@@ -8,6 +8,7 @@ use std::{
 use super::{
     Amount, Book, Counts, Held, Ledger, LimitKey, Meter, OpenReply, Pace,
     escrow::{Answer, Report, Short},
+    journal::Owner,
 };
 use crate::{clock::SystemClock, identity::Subject};
 
@@ -99,7 +100,7 @@ async fn a_want_is_urgent_and_its_answer_is_news() {
 fn limits_are_charged_for_what_was_counted_in_the_same_flush() {
     let now = Instant::now();
     let directory = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(directory.path(), "one", Arc::new(SystemClock));
+    let ledger = Ledger::open(directory.path(), Owner::new("https://gateway.example", "one"), Arc::new(SystemClock));
     let book = granted(Meter::TokensPerDay, 100, now);
     let mut held = Held::new(book.clone(), false);
     held.try_add(key(Meter::TokensPerDay), LIMIT, 80, now).unwrap();
@@ -123,7 +124,7 @@ fn limits_are_charged_for_what_was_counted_in_the_same_flush() {
 fn places_are_held_to_the_end_and_requests_are_used_up_at_the_first_word() {
     let now = Instant::now();
     let directory = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(directory.path(), "one", Arc::new(SystemClock));
+    let ledger = Ledger::open(directory.path(), Owner::new("https://gateway.example", "one"), Arc::new(SystemClock));
     let meters = [Meter::ConcurrentRequests, Meter::RequestsPerMinute];
     let book = Book::new(Pace::default());
     let wants = meters.map(|meter| book.want(&key(meter), LIMIT, 1, now));

@@ -15,7 +15,7 @@ use super::{
     Counts, Held, UsageDelta, UsageKey,
     accumulators::{Accumulators, Tallies},
     escrow::Report,
-    journal::{Journal, Line},
+    journal::{Journal, Line, Owner},
     tally::Tally,
 };
 use crate::{clock::Clock, identity::Subject};
@@ -47,7 +47,7 @@ struct Open {
 struct Taken {
     sequence: i64,
     tallies: Tallies,
-    since: Instant,
+    since: Option<Instant>,
 }
 
 /// What one flush tells the store.
@@ -68,9 +68,9 @@ pub struct Unflushed {
 }
 
 impl Ledger {
-    pub fn open(directory: &Path, incarnation: &str, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub fn open(directory: &Path, owner: Owner, clock: Arc<dyn Clock>) -> Arc<Self> {
         let inner = Inner {
-            journal: Journal::open(directory, incarnation),
+            journal: Journal::open(directory, owner),
             counted: Accumulators::default(),
             taken: None,
             acknowledged: 0,
@@ -130,7 +130,7 @@ impl Ledger {
 
     pub fn unflushed(&self, now: Instant) -> Unflushed {
         let inner = self.inner();
-        let since = inner.taken.as_ref().map(|taken| taken.since).or(inner.counted.since());
+        let since = inner.taken.as_ref().and_then(|taken| taken.since).or(inner.counted.since());
         Unflushed {
             keys: inner.counted.len() + inner.taken.as_ref().map_or(0, |taken| taken.tallies.len()),
             age: since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
@@ -209,7 +209,7 @@ impl Inner {
         }
         let delta = |(key, tally): &(Arc<UsageKey>, Tally)| UsageDelta { key: (**key).clone(), counts: tally.counts };
         let usage = tallies.iter().map(delta).collect();
-        self.taken = Some(Taken { sequence, tallies, since: since.unwrap_or_else(Instant::now) });
+        self.taken = Some(Taken { sequence, tallies, since });
         match self.counted.is_empty() {
             true => self.journal.append(&Line::Flush(sequence)),
             // What stays has its lines above the boundary, so it needs new ones below.

@@ -1,13 +1,20 @@
 //! The ledger, its journal and a store that may die at any moment: everything counts once.
 
-use std::{collections::BTreeMap, fs::OpenOptions, io::Write, path::Path, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fs::OpenOptions,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 
 use super::{
     Counts, Ledger, LeftOver, OpenReply, UsageDelta, UsageKey,
-    journal::{Line, abandoned},
+    journal::{Line, Owner, abandoned},
     ledger::LARGEST_FLUSH,
 };
 use crate::{clock::Clock, identity::Subject};
@@ -21,8 +28,16 @@ impl Clock for Epoch {
     }
 }
 
+fn owner(incarnation: &str) -> Owner {
+    Owner::new("https://gateway.example", incarnation)
+}
+
 fn open(directory: &Path, incarnation: &str) -> Arc<Ledger> {
-    Ledger::open(directory, incarnation, Arc::new(Epoch))
+    Ledger::open(directory, owner(incarnation), Arc::new(Epoch))
+}
+
+fn file(directory: &Path, incarnation: &str) -> PathBuf {
+    directory.join(format!("{}.jsonl", owner(incarnation)))
 }
 
 fn key(subject: usize) -> UsageKey {
@@ -104,13 +119,13 @@ impl Process {
 fn replay(directory: &Path, rows: &mut Rows, mut meanwhile: Option<(i64, Vec<UsageDelta>)>, is_finished: bool) {
     for file in abandoned(directory).unwrap() {
         loop {
-            let last = rows.last(&file.incarnation);
+            let last = rows.last(file.owner.incarnation());
             let left = LeftOver::of(file.lines().unwrap(), Some(last));
             if let Some((sequence, usage)) = meanwhile.take() {
-                rows.flush(&file.incarnation, sequence, &usage);
+                rows.flush(file.owner.incarnation(), sequence, &usage);
             }
-            if rows.last(&file.incarnation) == last {
-                rows.flush(&file.incarnation, left.sequence(), &left.usage());
+            if rows.last(file.owner.incarnation()) == last {
+                rows.flush(file.owner.incarnation(), left.sequence(), &left.usage());
                 break;
             }
         }
@@ -169,7 +184,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn die(process: Process, directory: &Path, rows: &mut Rows, Kill { torn, late, replay_is_cut }: &Kill) {
-    let path = directory.join(format!("usage-{}.jsonl", process.incarnation));
+    let path = file(directory, &process.incarnation);
     let under_way = process.under_way.clone().map(|usage| (process.sequence, usage));
     drop(process);
     if *torn {
@@ -261,7 +276,7 @@ fn a_store_that_is_away_costs_memory_by_key_and_the_journal_stays_small() {
         ledger.tend();
     }
     assert_eq!(ledger.unflushed(Instant::now()).keys, 2);
-    let length = std::fs::metadata(directory.path().join("usage-one.jsonl")).unwrap().len();
+    let length = std::fs::metadata(file(directory.path(), "one")).unwrap().len();
     assert!(length < 5 * 1024 * 1024, "{length}");
     drop(ledger);
     let left = LeftOver::of(abandoned(directory.path()).unwrap()[0].lines().unwrap(), Some(0));
@@ -308,7 +323,7 @@ fn a_journal_names_the_person_by_subject_and_nothing_else() {
     let mut open = reply(&ledger, 0);
     open.record(tokens(5));
     open.record(tokens(7));
-    let text = std::fs::read_to_string(directory.path().join("usage-one.jsonl")).unwrap();
+    let text = std::fs::read_to_string(file(directory.path(), "one")).unwrap();
     let opened = r#"{"opened":{"reply":0,"key":{"subject":"person 0","model":"claude-opus-4-8","upstream":"anthropic","hour":"1970-01-01T00:00:00Z"},"tally":[1,5,0,0,0,0,0,0]}}"#;
     let counted = r#"{"counted":{"reply":0,"tally":[1,7,0,0,0,0,0,0]}}"#;
     assert_eq!(text, format!("{opened}\n{counted}\n"));

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
 use super::{
     LeftOver, Pace,
     escrow::Report,
-    journal::{Abandoned, abandoned},
+    journal::{Abandoned, Owner, abandoned},
 };
 use crate::store::{Store, StoreError, flush::Flush, limit::ShareOf};
 
@@ -18,6 +18,8 @@ const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
 pub struct Replay {
     pub directory: PathBuf,
+    /// This process: journals of its gateway are told though the store has forgotten their processes.
+    pub owner: Owner,
     pub store: Arc<Store>,
     pub pace: Pace,
 }
@@ -30,52 +32,85 @@ enum ReplayError {
     Store(#[from] StoreError),
 }
 
+/// What became of a journal.
+enum Outcome {
+    /// The store knows all of it.
+    Told,
+    /// Its process is none of this store's.
+    Foreign,
+}
+
+/// Held by its lock until the store has heard.
+struct Found {
+    file: Abandoned,
+    has_complained: bool,
+}
+
 impl Replay {
     /// Never ends.
     pub async fn run(self) {
-        // A file is read again and again until the store has heard: with its lock held, nobody else does.
         let mut held = BTreeMap::new();
         loop {
             match abandoned(&self.directory) {
-                Ok(found) => held.extend(found.into_iter().map(|file| (file.incarnation.clone(), file))),
+                Ok(found) => held.extend(found.into_iter().map(|file| (file.owner.clone(), Found::new(file)))),
                 Err(error) => tracing::debug!(%error, "store.journal_dir cannot be read"),
             }
-            self.tell(&mut held).await;
+            held = self.tell(held).await;
             tokio::time::sleep(if held.is_empty() { BETWEEN_LOOKS } else { BETWEEN_TRIES }).await;
         }
     }
 
-    async fn tell(&self, held: &mut BTreeMap<String, Abandoned>) {
-        while let Some(file) = held.first_entry() {
-            match self.one(file.get()).await {
-                Ok(()) => file.remove().remove(),
+    /// What is left could not be told.
+    async fn tell(&self, held: BTreeMap<Owner, Found>) -> BTreeMap<Owner, Found> {
+        let mut left = BTreeMap::new();
+        for (owner, mut found) in held {
+            match self.one(&found.file).await {
+                Ok(Outcome::Told) => found.file.remove(),
+                Ok(Outcome::Foreign) => {}
                 Err(error) => {
-                    if !matches!(&error, ReplayError::Store(error) if error.is_unavailable()) {
-                        tracing::error!(?error, "what a dead process had counted cannot be told to the store");
-                    }
-                    return;
+                    found.complain(&error);
+                    left.insert(owner, found);
                 }
             }
         }
+        left
     }
 
-    async fn one(&self, file: &Abandoned) -> Result<(), ReplayError> {
+    async fn one(&self, file: &Abandoned) -> Result<Outcome, ReplayError> {
+        let incarnation = file.owner.incarnation();
         loop {
-            let lines = file.lines()?;
-            let last = self.store.last_sequence_of(&file.incarnation).await?;
-            let left = LeftOver::of(lines, last);
-            let shares = self.store.shares_of(&file.incarnation).await?;
+            let last = self.store.last_sequence_of(incarnation).await?;
+            if last.is_none() && !file.owner.is_of_same_gateway(&self.owner) {
+                return Ok(Outcome::Foreign);
+            }
+            let left = LeftOver::of(file.lines()?, last);
+            let shares = self.store.shares_of(incarnation).await?;
             if left.is_empty() && shares.is_empty() {
-                return Ok(());
+                return Ok(Outcome::Told);
             }
             let usage = left.usage();
             let keys = usage.len();
             let reports = shares.into_iter().map(|share| closing(share, &left)).collect();
-            let flush = Flush { incarnation: file.incarnation.clone(), sequence: left.sequence(), usage, reports };
+            let flush = Flush { incarnation: incarnation.to_owned(), sequence: left.sequence(), usage, reports };
             if self.store.flush_for_the_dead(last, &flush, &self.pace).await? {
-                tracing::info!(incarnation = file.incarnation, keys, "told the store what a dead process had counted");
-                return Ok(());
+                tracing::info!(incarnation, keys, "told the store what a dead process had counted");
+                return Ok(Outcome::Told);
             }
+        }
+    }
+}
+
+impl Found {
+    fn new(file: Abandoned) -> Self {
+        Self { file, has_complained: false }
+    }
+
+    /// The store's health has logged that it is away; anything else is said once.
+    fn complain(&mut self, error: &ReplayError) {
+        let is_away = matches!(error, ReplayError::Store(error) if error.is_unavailable());
+        if !is_away && !self.has_complained {
+            self.has_complained = true;
+            tracing::error!(?error, "what a dead process had counted cannot be told to the store; its journal is kept");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The last flush of a process that is dead, sent by another.
 
+use std::time::Duration;
+
 use sqlx::Connection;
 
 use super::{
@@ -8,13 +10,19 @@ use super::{
 };
 use crate::spend::Pace;
 
+/// Nobody waits for it, and what a process counted during an outage may be much.
+const LONG: Duration = Duration::from_secs(30);
+
 impl Store {
     /// Applies it, if `last` is still the number of the last flush of that incarnation; false where it is not: a statement
     /// that the process had sent before it died arrived meanwhile, or somebody else was faster.
     pub async fn flush_for_the_dead(&self, last: Option<i64>, flush: &Flush, pace: &Pace) -> Result<bool, StoreError> {
         let incarnation = &flush.incarnation;
-        self.call(async |connection| {
+        self.call_within(LONG, &self.pool, async |connection| {
             let mut transaction = connection.begin().await?;
+            sqlx::query_scalar!("SELECT set_config('statement_timeout', $1, true)", LONG.as_millis().to_string())
+                .fetch_one(&mut *transaction)
+                .await?;
             // The lock that `flush` takes: none of that incarnation's flushes can come between the look and the flush.
             sqlx::query!(
                 "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' flush of ' || $1, 0))",

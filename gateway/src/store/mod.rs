@@ -1,8 +1,8 @@
 //! Postgres: one file per table, literal SQL, one statement (so one round trip and one transaction) per call.
 //!
-//! Invariant: no call waits longer than [`CALL`], whatever the server or the network does; a connection whose call was given
-//! up is closed, never reused. Nothing here decides: the rooms above make ids and rules, this room writes what it is given.
-//! Only this room imports sqlx.
+//! Invariant: no call that anybody waits for takes longer than [`CALL`], whatever the server or the network does; a connection
+//! whose call was given up is closed, never reused. Nothing here decides: the rooms above make ids and rules, this room writes
+//! what it is given. Only this room imports sqlx.
 
 pub mod bell;
 mod dead;
@@ -95,8 +95,17 @@ impl Store {
         pool: &PgPool,
         statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
+        self.call_within(CALL, pool, statement).await
+    }
+
+    async fn call_within<T>(
+        &self,
+        patience: Duration,
+        pool: &PgPool,
+        statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let until = tokio::time::Instant::now() + CALL;
+        let until = tokio::time::Instant::now() + patience;
         let mut connection = match tokio::time::timeout_at(until, pool.acquire()).await {
             Ok(connection) => connection?,
             Err(_) => return Err(StoreError::Unavailable("no connection was free in time".to_owned())),

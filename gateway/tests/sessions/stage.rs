@@ -16,7 +16,7 @@ use axum::{
     body::Body,
     http::{HeaderMap, Request, StatusCode, header},
 };
-use chrono::TimeDelta;
+use chrono::{Months, TimeDelta};
 use e2e::cast::{
     openid::{Behaviour, OpenIdProvider},
     postgres::Postgres,
@@ -244,6 +244,8 @@ impl Pod {
             policies: Arc::new(LivePolicies::none()),
             stored: None,
             applied: Arc::new(Applied::new(Arc::new(SystemClock))),
+            clock: Arc::new(SystemClock),
+            usage_kept: Months::new(13),
             upstreams: Box::new(Value::default),
         };
         self.pulse = Some(Pulse::start(body).await.unwrap());

@@ -7,11 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Line, PREFIX, SUFFIX, UNFINISHED};
+use super::{Line, Owner, SUFFIX, UNFINISHED};
 
 /// Held by its lock, so that no other process reads it at the same time.
 pub struct Abandoned {
-    pub incarnation: String,
+    pub owner: Owner,
     path: PathBuf,
     file: File,
 }
@@ -22,11 +22,9 @@ pub fn abandoned(directory: &Path) -> io::Result<Vec<Abandoned>> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let Some(name) = name.strip_prefix(PREFIX) else { continue };
-        if let Some(incarnation) = name.strip_suffix(SUFFIX) {
-            let incarnation = incarnation.to_owned();
-            found.extend(hold(&path)?.map(|file| Abandoned { incarnation, path, file }));
-        } else if name.ends_with(UNFINISHED) && hold(&path)?.is_some() {
+        if let Some(owner) = name.strip_suffix(SUFFIX).and_then(Owner::read) {
+            found.extend(hold(&path)?.map(|file| Abandoned { owner, path, file }));
+        } else if name.strip_suffix(UNFINISHED).and_then(Owner::read).is_some() && hold(&path)?.is_some() {
             // Its owner died before it gave it a name; what counts is in the file that has one.
             fs::remove_file(&path)?;
         }
@@ -86,16 +84,16 @@ mod tests {
     #[test]
     fn a_line_cut_short_is_passed_over() {
         let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("usage-dead.jsonl"), "{\"flush\":1}\n{\"ba").unwrap();
+        fs::write(directory.path().join("usage-0a-dead.jsonl"), "{\"flush\":1}\n{\"ba").unwrap();
         let found = abandoned(directory.path()).unwrap();
-        assert_eq!(found[0].incarnation, "dead");
+        assert_eq!(found[0].owner.incarnation(), "dead");
         assert_eq!(found[0].lines().unwrap(), [Line::Flush(1)]);
     }
 
     #[test]
     fn two_processes_that_start_at_once_do_not_read_one_journal() {
         let directory = tempfile::tempdir().unwrap();
-        drop(Journal::open(directory.path(), "dead"));
+        drop(Journal::open(directory.path(), Owner::new("https://gateway.example", "dead")));
         let mut first = abandoned(directory.path()).unwrap();
         assert!(abandoned(directory.path()).unwrap().is_empty());
         first.remove(0).remove();
@@ -105,10 +103,11 @@ mod tests {
     #[test]
     fn a_file_that_its_owner_replaced_meanwhile_is_not_taken_for_a_dead_ones() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("usage-one.jsonl");
+        let owner = Owner::new("https://gateway.example", "one");
+        let path = owner.file(directory.path(), SUFFIX);
         fs::write(&path, "").unwrap();
         let opened = File::open(&path).unwrap();
-        let _living = Journal::open(directory.path(), "one");
+        let _living = Journal::open(directory.path(), owner);
         assert!(opened.try_lock().is_ok(), "the old file is free");
         assert!(hold(&path).unwrap().is_none());
     }
@@ -116,7 +115,7 @@ mod tests {
     #[test]
     fn what_was_never_given_a_name_is_removed() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("usage-one.jsonl.new");
+        let path = directory.path().join("usage-0a-one.jsonl.new");
         fs::write(&path, "{\"flush\":1}\n").unwrap();
         assert!(abandoned(directory.path()).unwrap().is_empty());
         assert!(!path.exists());

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Line, PREFIX, SUFFIX, UNFINISHED};
+use super::{Line, Owner, SUFFIX, UNFINISHED};
 
 /// A journal is written anew when it is larger than this and than [`GROWTH`] times what it was after the last time.
 const LARGE: u64 = 4 * 1024 * 1024;
@@ -18,7 +18,7 @@ const GROWTH: u64 = 4;
 
 pub struct Journal {
     directory: PathBuf,
-    incarnation: String,
+    owner: Owner,
     file: Option<File>,
     /// Everything that was appended is in the file.
     sound: bool,
@@ -29,10 +29,10 @@ pub struct Journal {
 
 impl Journal {
     /// Where no file can be made, there is a journal all the same, which is not sound.
-    pub fn open(directory: &Path, incarnation: &str) -> Self {
+    pub fn open(directory: &Path, owner: Owner) -> Self {
         let mut journal = Self {
             directory: directory.to_owned(),
-            incarnation: incarnation.to_owned(),
+            owner,
             file: None,
             sound: true,
             length: 0,
@@ -106,7 +106,7 @@ impl Journal {
     }
 
     fn path(&self, suffix: &str) -> PathBuf {
-        self.directory.join(format!("{PREFIX}{}{suffix}", self.incarnation))
+        self.owner.file(&self.directory, suffix)
     }
 
     fn failed(&mut self, error: &io::Error) {
@@ -123,6 +123,10 @@ mod tests {
     use super::*;
     use crate::spend::journal::abandoned;
 
+    fn one() -> Owner {
+        Owner::new("https://gateway.example", "one")
+    }
+
     fn lines(directory: &Path) -> Vec<Line<'static>> {
         abandoned(directory).unwrap().iter().flat_map(|file| file.lines().unwrap()).collect()
     }
@@ -130,7 +134,7 @@ mod tests {
     #[test]
     fn a_living_journal_is_nobodys_and_a_dead_one_is_read() {
         let directory = tempfile::tempdir().unwrap();
-        let mut journal = Journal::open(directory.path(), "one");
+        let mut journal = Journal::open(directory.path(), one());
         journal.append(&Line::Flush(1));
         assert!(abandoned(directory.path()).unwrap().is_empty());
         drop(journal);
@@ -140,7 +144,7 @@ mod tests {
     #[test]
     fn a_full_disk_stops_the_journal_until_it_can_be_written_anew() {
         let directory = tempfile::tempdir().unwrap();
-        let mut journal = Journal::open(directory.path(), "one");
+        let mut journal = Journal::open(directory.path(), one());
         journal.append(&Line::Flush(1));
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let real = journal.file.replace(full);
@@ -161,7 +165,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("a file");
         fs::write(&file, "").unwrap();
-        let mut journal = Journal::open(&file.join("below"), "one");
+        let mut journal = Journal::open(&file.join("below"), one());
         assert!(!journal.is_sound());
         journal.append(&Line::Flush(1));
         fs::remove_file(&file).unwrap();
@@ -172,7 +176,7 @@ mod tests {
     #[test]
     fn a_deleted_journal_is_written_anew() {
         let directory = tempfile::tempdir().unwrap();
-        let mut journal = Journal::open(directory.path(), "one");
+        let mut journal = Journal::open(directory.path(), one());
         assert!(!journal.needs_rewriting());
         fs::remove_file(journal.path(SUFFIX)).unwrap();
         assert!(journal.needs_rewriting());
@@ -183,7 +187,7 @@ mod tests {
     #[test]
     fn a_large_journal_asks_to_be_written_anew_and_does_not_ask_at_once_again() {
         let directory = tempfile::tempdir().unwrap();
-        let mut journal = Journal::open(directory.path(), "one");
+        let mut journal = Journal::open(directory.path(), one());
         journal.length = LARGE + 1;
         assert!(journal.needs_rewriting());
         journal.length_when_new = LARGE;

@@ -7,10 +7,12 @@
 mod abandoned;
 mod file;
 mod line;
+mod owner;
 
 pub use abandoned::{Abandoned, abandoned};
 pub use file::Journal;
 pub use line::Line;
+pub use owner::Owner;
 
 const PREFIX: &str = "usage-";
 const SUFFIX: &str = ".jsonl";
