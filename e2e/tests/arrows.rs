@@ -96,7 +96,7 @@ fn rooms_below_do_not_look_up() {
         ("upstream", &["door", "oauth", "inference", "store", "boot"]),
         ("telemetry", &["door", "oauth", "inference", "identity", "session", "store", "upstream", "boot"]),
         ("session", &["door", "oauth", "inference", "upstream", "boot"]),
-        ("policy", &["admin", "oauth", "inference", "upstream", "store", "boot"]),
+        ("policy", &["admin", "oauth", "inference", "upstream", "boot"]),
         ("inference", &["admin", "oauth", "store", "boot"]),
     ];
     let pod = root().join("gateway/src");

@@ -21,12 +21,12 @@ use crate::{
     admin::{self, AdminKeys, AdminParts},
     door::{Door, RequestId, service::ROUTES},
     identity::RelyingParty,
-    inference::{Catalogue, Models, Shared, body::Bounds, listing},
+    inference::{Catalogue, Limits, Models, Shared, body::Bounds, listing},
     oauth,
     policy::{Applied, LivePolicies, PolicySet, Revision, StoredPolicies},
     protocol_page,
     session::{Journal, KeyRing, Revocations, SessionParts, Sessions},
-    spend::{Book, Flusher, Flushing, Ledger, Pace, Replay, journal::Owner},
+    spend::{Book, Flusher, Flushing, Gate, Ledger, Pace, Recents, Replay, journal::Owner},
     store::{Store, pod::Pod},
     telemetry::{Audit, Metrics},
     upstream::Upstream,
@@ -205,7 +205,14 @@ impl Foundation {
             bounds: Bounds { most: config.limits.max_request_bytes, idle: plan.patience.body },
             ttfb: config.timeouts.upstream_ttfb,
             ledger: self.ledger.clone(),
+            limits: self.limits(plan),
         }))
+    }
+
+    fn limits(&self, plan: &Plan) -> Limits {
+        let (store, fail_closed) = (self.store.clone(), plan.config.enforcement.fail_closed_on_error);
+        let gate = Gate::new(self.book.clone(), fail_closed, move || !store.health().is_reachable());
+        Limits { gate, recents: Recents::new() }
     }
 
     pub(super) fn door(&self, plan: &Plan, sessions: &Arc<Sessions>, shared: &Arc<Shared>) -> Arc<Door> {

@@ -88,7 +88,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
         revocations,
         lifecycle,
         pod: _,
-        ledger,
+        ledger: _,
         book: _,
         admin_keys,
     } = foundation;
@@ -102,7 +102,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
         Some(address) => {
             let lines = plan.lines.clone();
             let (metrics, store) = (metrics.clone(), store.clone());
-            let scraped = Scraped { metrics, store, revocations, policies: live, ledger, lines };
+            let scraped = Scraped { metrics, store, revocations, policies: live, shared: shared.clone(), lines };
             Some(prometheus::listen(address, scraped).await.context("listen.metrics")?)
         }
     };

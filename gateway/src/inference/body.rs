@@ -15,6 +15,7 @@ use super::{
     joined::Joined,
     refusal::Refusal,
     scan::{self, ScanError},
+    text_bytes::text_bytes,
 };
 use crate::upstream::Spliced;
 
@@ -39,11 +40,13 @@ pub struct Prompt {
     pub model: String,
     model_span: Range<usize>,
     pub stream: bool,
+    pub max_tokens: Option<u64>,
 }
 
 impl Prompt {
     pub fn parse(bytes: Bytes) -> Result<Self, Refusal> {
-        let [model, stream] = scan::members(&bytes, ["model", "stream"]).map_err(Refusal::BadBody)?;
+        let keys = ["model", "stream", "max_tokens"];
+        let [model, stream, max_tokens] = scan::members(&bytes, keys).map_err(Refusal::BadBody)?;
         let model_span = model.ok_or(Refusal::ModelMissing)?;
         let raw = &bytes[model_span.clone()];
         if raw.first() != Some(&b'"') {
@@ -55,7 +58,13 @@ impl Prompt {
             return Err(Refusal::ModelMissing);
         }
         let stream = stream.is_some_and(|span| &bytes[span] == b"true");
-        Ok(Self { bytes, model, model_span, stream })
+        let max_tokens = max_tokens.and_then(|span| whole_number(&bytes[span]));
+        Ok(Self { bytes, model, model_span, stream, max_tokens })
+    }
+
+    /// Pictures and documents count for what they are at most, not for their length.
+    pub fn text_bytes(&self) -> usize {
+        text_bytes(&self.bytes)
     }
 
     /// The body for one upstream: byte for byte, only the model replaced, and only where it is mapped.
@@ -65,6 +74,14 @@ impl Prompt {
             Some(model) => Spliced::replacing(&self.bytes, self.model_span.clone(), model.clone()),
         }
     }
+}
+
+/// However it is written: `6.4e4`, and `"64000"`, which a lenient parser behind us may take for a number. Fractions are rounded
+/// up.
+fn whole_number(raw: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(raw).ok()?.trim_matches('"').trim();
+    let number = || Some(text.parse::<f64>().ok()?.ceil()).filter(|number| *number >= 0.0);
+    text.parse().ok().or_else(|| number().map(|number| number as u64))
 }
 
 /// Reads the whole body, or refuses without reading on: too large, too slow, or broken off.
@@ -176,6 +193,20 @@ mod tests {
             parts.extend_from_slice(frame.data_ref().unwrap());
         }
         assert_eq!(parts, br#"{"a":[1], "model" : "y", "stream":true}"#);
+    }
+
+    #[test]
+    fn max_tokens_is_read_however_it_is_written() {
+        let asked = |number: &str| parse(&format!(r#"{{"model":"a","max_tokens":{number}}}"#)).unwrap().max_tokens;
+        for (written, number) in [("64000", 64_000), ("6.4e4", 64_000), ("64000.5", 64_001), (r#"" 64000""#, 64_000)] {
+            assert_eq!(asked(written), Some(number), "{written}");
+        }
+        assert_eq!(asked("1e300"), Some(u64::MAX));
+        for nothing in ["null", "-1", "{}", "[64000]", r#""many""#, "true", r#""NaN""#] {
+            assert_eq!(asked(nothing), None, "{nothing}");
+        }
+        let twice = parse(r#"{"model":"a","max_tokens":1,"max_tokens":2}"#);
+        assert!(matches!(twice, Err(Refusal::BadBody(ScanError::Duplicate("max_tokens")))));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 
 use super::{
+    allowance::{Asking, Limits, allow},
     attempts::{Answered, Attempts},
     body::{self, Bounds, Prompt},
     link::Link,
@@ -43,6 +44,7 @@ pub struct Shared {
     pub egress: Arc<Egress>,
     pub audit: Audit,
     pub metrics: Arc<Metrics>,
+    pub limits: Limits,
     pub bounds: Bounds,
     pub ttfb: Duration,
     pub ledger: Arc<Ledger>,
@@ -122,6 +124,11 @@ impl Desk {
         report.audited = verdict::of_audited(models, &prompt.model, &effective);
         report.policy = effective.applied().cloned();
         let granted = models.grant(&prompt.model, &effective)?;
+        if report.endpoint == Endpoint::Messages {
+            let (subject, headers) = (&admitted.person().sub, &head.headers);
+            let asking = Asking { request_id, subject, headers, prompt: &prompt, model: &granted };
+            allow(&self.shared, &effective, &asking, report).await?;
+        }
         let attempts = Attempts {
             shared: &self.shared,
             pools: &self.pools,

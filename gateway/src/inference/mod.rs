@@ -2,6 +2,7 @@
 //!
 //! Invariant: the path asks nobody. The bearer is verified locally, nothing here touches the store, and bytes are not rebuilt.
 
+pub mod allowance;
 pub mod attempts;
 pub mod body;
 pub mod catalogue;
@@ -17,9 +18,11 @@ pub mod relay;
 pub mod report;
 pub mod scan;
 pub mod tap;
+pub mod text_bytes;
 pub mod usage;
 pub mod verdict;
 
+pub use allowance::Limits;
 pub use catalogue::Catalogue;
 pub use desk::{Desk, Shared};
 pub use models::{GrantedModel, Models};

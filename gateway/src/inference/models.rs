@@ -23,6 +23,8 @@ use crate::policy::{Effective, ModelNames};
 pub struct Route {
     /// The canonical id, from a closed set: a metric's label.
     pub model: String,
+    /// Where it is known.
+    pub context_tokens: Option<u64>,
     /// Never empty; in the upstreams' order.
     pub targets: Vec<Target>,
 }
@@ -121,10 +123,11 @@ impl Models {
                 targets.push(Target { upstream: n, replacement, zero_retention: upstream.zero_retention });
             }
         }
-        let Some(anywhere) = route(id, targets.clone()) else { return };
+        let context_tokens = builtin.map(|builtin| builtin.context_tokens);
+        let Some(anywhere) = route(id, context_tokens, targets.clone()) else { return };
         targets.retain(|target| target.zero_retention);
         let names = names.iter().copied().chain([id]).map(str::to_owned).collect();
-        let model = Arc::new(Model { names, sent_as, anywhere, zero_retention: route(id, targets) });
+        let model = Arc::new(Model { names, sent_as, anywhere, zero_retention: route(id, context_tokens, targets) });
         for name in &model.names {
             self.by_name.entry(name.clone()).or_insert_with(|| model.clone());
         }
@@ -132,7 +135,7 @@ impl Models {
             kind: "model",
             id: id.to_owned(),
             display_name: entry.and_then(|entry| entry.label.clone()).unwrap_or_else(|| id.to_owned()),
-            max_input_tokens: builtin.map(|builtin| builtin.context_tokens),
+            max_input_tokens: context_tokens,
         };
         self.listed.push((listed, model));
     }
@@ -160,8 +163,8 @@ impl Deref for GrantedModel {
 }
 
 /// `None` where no upstream is left.
-fn route(model: &str, targets: Vec<Target>) -> Option<Arc<Route>> {
-    (!targets.is_empty()).then(|| Arc::new(Route { model: model.to_owned(), targets }))
+fn route(model: &str, context_tokens: Option<u64>, targets: Vec<Target>) -> Option<Arc<Route>> {
+    (!targets.is_empty()).then(|| Arc::new(Route { model: model.to_owned(), context_tokens, targets }))
 }
 
 fn is(builtin: &BuiltinModel, entry: &ModelEntry) -> bool {

@@ -4,7 +4,16 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use super::scan::ScanError;
-use crate::{envelope, policy::NotAvailable, session::BearerRefusal, upstream::CredentialError};
+use crate::{
+    envelope,
+    policy::NotAvailable,
+    session::BearerRefusal,
+    spend::{Advice, OverLimit},
+    upstream::CredentialError,
+};
+
+/// Clients leave out of account what asks them to wait longer, and try again soon; so they are told not to.
+const LONGEST_RETRY: u64 = 60;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -25,6 +34,8 @@ pub enum Refusal {
          operator of this gateway"
     )]
     NoZeroRetention(String),
+    #[error(transparent)]
+    OverLimit(OverLimit),
     #[error("request body is larger than {most} bytes")]
     TooLarge { most: u64 },
     #[error("the request body did not arrive in time")]
@@ -84,6 +95,10 @@ impl Refusal {
             Self::BadBody(_) | Self::ModelMissing | Self::ModelNotString | Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::UnknownModel(_) | Self::ModelNotAvailable { .. } => StatusCode::BAD_REQUEST,
             Self::NoZeroRetention(_) => StatusCode::FORBIDDEN,
+            Self::OverLimit(over) => match over.advice() {
+                Advice::Change => StatusCode::BAD_REQUEST,
+                Advice::Wait(_) | Advice::Stop => StatusCode::TOO_MANY_REQUESTS,
+            },
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -108,6 +123,7 @@ impl Refusal {
             Self::ModelNotAvailable { why: NotAvailable::NotListed, .. } => "model_not_available",
             Self::ModelNotAvailable { why: NotAvailable::Denied, .. } => "model_denied",
             Self::NoZeroRetention(_) => "no_zero_retention",
+            Self::OverLimit(over) => over.key(),
             Self::TooLarge { .. } => "body_too_large",
             Self::BodyTooSlow | Self::BodyBroken => "body_incomplete",
             Self::NotFound | Self::MethodNotAllowed => "no_such_endpoint",
@@ -143,6 +159,17 @@ impl Refusal {
                     headers.insert("x-should-retry", HeaderValue::from_static("false"));
                 }
             }
+            Self::OverLimit(over) => match over.advice() {
+                Advice::Change | Advice::Stop => {
+                    headers.insert("x-should-retry", HeaderValue::from_static("false"));
+                }
+                Advice::Wait(seconds) => {
+                    headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                    if seconds > LONGEST_RETRY {
+                        headers.insert("x-should-retry", HeaderValue::from_static("false"));
+                    }
+                }
+            },
             Self::AllFull | Self::Busy => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }

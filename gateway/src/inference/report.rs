@@ -9,7 +9,7 @@ use crate::{
     door::request::Arrival,
     policy::PolicyKey,
     session::Admitted,
-    spend::{Held, Ledger, OpenReply},
+    spend::{Aftermath, Held, Ledger, OpenReply},
     telemetry::{
         Audit, Metrics,
         metrics::{Answered, Endpoint, Outcome, TokenKind, Tokens, UpstreamAttempt},
@@ -37,7 +37,7 @@ pub struct Report {
     metrics: Arc<Metrics>,
     arrival: Arrival,
     admitted: Arc<Admitted>,
-    endpoint: Endpoint,
+    pub endpoint: Endpoint,
     pub model: Option<String>,
     pub upstream: Option<String>,
     pub upstream_request_id: Option<String>,
@@ -51,6 +51,7 @@ pub struct Report {
     /// The policy under which it was decided.
     pub policy: Option<PolicyKey>,
     pub audited: Vec<AuditedVerdict>,
+    pub aftermath: Aftermath,
     /// What the request holds of its person's limits, until there is a reply to charge it to.
     pub held: Option<Held>,
     reply: Option<OpenReply>,
@@ -110,6 +111,7 @@ impl Report {
             reason: None,
             policy: None,
             audited: Vec::new(),
+            aftermath: Aftermath::default(),
             held: None,
             reply: None,
             since: Instant::now(),
@@ -188,6 +190,8 @@ impl Drop for Report {
     fn drop(&mut self) {
         // Also a reply without any usage is a request.
         self.record();
+        let counts = self.reply.is_some().then(|| self.usage.counts());
+        std::mem::take(&mut self.aftermath).conclude(counts, self.ending == Ending::Complete);
         self.count();
         let person = self.admitted.person();
         let line = Line {

@@ -5,6 +5,8 @@ use serde::Serialize;
 use super::Models;
 use crate::policy::{Effective, PolicyKey};
 
+const GRANTED: &str = "granted";
+
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AuditedVerdict {
     pub policy: PolicyKey,
@@ -12,9 +14,15 @@ pub struct AuditedVerdict {
     pub verdict: &'static str,
 }
 
+impl AuditedVerdict {
+    pub fn is_grant(&self) -> bool {
+        self.verdict == GRANTED
+    }
+}
+
 pub fn of_audited(models: &Models, name: &str, effective: &Effective) -> Vec<AuditedVerdict> {
     let verdict = |would_be: &Effective| match models.grant(name, would_be) {
-        Ok(_) => "granted",
+        Ok(_) => GRANTED,
         Err(refusal) => refusal.reason(),
     };
     let audited = effective.audited.iter();

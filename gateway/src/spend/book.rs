@@ -10,14 +10,14 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use aws_lc_rs::digest;
 use tokio::sync::{Notify, watch};
 
 use super::{
-    Amount, LimitKey, Pace,
+    Amount, LimitKey, Meter, Pace,
     escrow::{Answer, Heard, Report, Share, Short},
 };
 use crate::identity::Subject;
@@ -117,12 +117,12 @@ impl Book {
 
     /// What the next flush says. Shares that are nothing any more are dropped.
     pub fn reports(&self, now: Instant) -> Vec<Report> {
-        self.collect(|key, share| share.report(key, now, &self.pace))
+        self.collect(|key, share| share.report(key, now, &self.pace), |share| share.remembers_the_end(now))
     }
 
     /// What the last flush says: every share is given back.
     pub fn last_reports(&self) -> Vec<Report> {
-        self.collect(|key, share| share.close(key))
+        self.collect(|key, share| share.close(key), |_| false)
     }
 
     /// The answers to the reports of a flush that was last sent at `sent_at`.
@@ -161,12 +161,16 @@ impl Book {
         }
     }
 
-    fn collect(&self, report: impl Fn(&LimitKey, &mut Share) -> Option<Report>) -> Vec<Report> {
+    fn collect(
+        &self,
+        report: impl Fn(&LimitKey, &mut Share) -> Option<Report>,
+        is_worth_keeping: impl Fn(&Share) -> bool,
+    ) -> Vec<Report> {
         let (mut reports, first) = (Vec::new(), self.turn.fetch_add(1, Ordering::Relaxed));
         for shelf in (0..SHELVES).map(|n| &self.shelves[first.wrapping_add(n) % SHELVES]) {
             lock(shelf).retain(|key, Entry { share, word: _ }| {
                 reports.extend(report(key, share));
-                !share.is_empty()
+                !share.is_empty() || is_worth_keeping(share)
             });
             if reports.len() >= MOST_REPORTS {
                 self.urgent.notify_one();
@@ -212,6 +216,23 @@ pub struct Want {
     book: Arc<Book>,
     key: LimitKey,
     amount: Amount,
+}
+
+impl Want {
+    pub fn meter(&self) -> Meter {
+        self.key.meter
+    }
+
+    /// Asks once more where the store's last answer is so old: a bucket refills, and not every bell is heard.
+    pub fn insist(&self, age: Duration, now: Instant) {
+        let mut shelf = self.book.shelf(&self.key.subject);
+        let Some(Entry { share, word: _ }) = shelf.get_mut(&self.key) else { return };
+        if share.heard().is_some_and(|heard| now.saturating_duration_since(heard.sent_at) >= age) {
+            share.want(self.amount, now);
+            share.unwant(self.amount);
+            self.book.urgent.notify_one();
+        }
+    }
 }
 
 impl Drop for Want {

@@ -4,11 +4,16 @@
 //! numbers of their meter's unit, never floating point.
 
 pub mod accumulators;
+mod aftermath;
 pub mod book;
 #[cfg(test)]
 mod book_tests;
 pub mod escrow;
+mod estimate;
 pub mod flusher;
+mod gate;
+#[cfg(test)]
+mod gate_tests;
 pub mod held;
 pub mod journal;
 pub mod ledger;
@@ -16,17 +21,28 @@ pub mod ledger;
 mod ledger_tests;
 pub mod left_over;
 mod meter;
+mod needs;
+mod one_request;
+mod outlook;
+mod over_limit;
 mod pace;
+mod refused_lately;
 pub mod replay;
 pub mod tally;
 mod usage_key;
 
+pub use aftermath::Aftermath;
 pub use book::{Book, Want};
+pub use estimate::{Asked, Estimate, Lesson, Recents, Seen};
 pub use flusher::{Flusher, Flushing};
+pub use gate::Gate;
 pub use held::Held;
 pub use ledger::{Ledger, OpenReply, Told, Unflushed};
 pub use left_over::LeftOver;
 pub use meter::{Amount, LimitKey, Meter, Period, Unit};
+pub use needs::{Need, Needs};
+pub use one_request::{Wish, check as check_request};
+pub use over_limit::{Advice, OverLimit};
 pub use pace::Pace;
 pub use replay::Replay;
 pub use usage_key::{Counts, UsageDelta, UsageKey};

@@ -60,6 +60,11 @@ pub struct Refused {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LimitRefused {
+    limit: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AuditedVerdict {
     policy: String,
     verdict: &'static str,
@@ -87,6 +92,8 @@ pub struct Metrics {
     pub ledger_unflushed_seconds: Gauge<f64, AtomicU64>,
     pub ledger_in_journal: Gauge,
     pub limits_held: Gauge,
+    pub limits_unchecked: Counter<u64, AtomicU64>,
+    limit_refusals: Family<LimitRefused, Counter>,
     pub idp_key_fetches: Counter<u64, AtomicU64>,
     pub policy_revision: Gauge,
     pub policies: Gauge,
@@ -129,6 +136,12 @@ impl Metrics {
                 "1 while the local journal has all of it, 0 while a kill would lose it",
             ),
             limits_held,
+            limits_unchecked: registered(
+                r,
+                "limits_unchecked",
+                "Requests that passed although a limit could not be checked",
+            ),
+            limit_refusals: registered(r, "limit_refusals", "Requests that a token limit refused, by limit"),
             idp_key_fetches: registered(r, "idp_key_fetches", "Fetches of the identity provider's keys"),
             policy_revision: registered(r, "policy_revision", "The revision of the policies this pod enforces"),
             policies: registered(r, "policies", "How many policies this pod knows"),
@@ -159,6 +172,10 @@ impl Metrics {
 
     pub fn refuse(&self, reason: &'static str) {
         self.refused.get_or_create(&Refused { reason }).inc();
+    }
+
+    pub fn limit_refused(&self, limit: &'static str) {
+        self.limit_refusals.get_or_create(&LimitRefused { limit }).inc();
     }
 
     /// Policies come and go for as long as the process runs, so their names are a closed set only up to a number.

@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 
 use super::{Amount, Answer, LimitKey, Pace, Report};
 
+/// A bucket is full again after this.
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// One limit's share. It knows neither its key nor the clock: both are parameters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Share {
@@ -54,6 +57,13 @@ pub struct Heard {
     pub resets_at: Option<Instant>,
     /// Of this pod's share, what was idle.
     pub(super) idle_here: Amount,
+}
+
+impl Heard {
+    /// Used, or held by requests under way anywhere: what nobody else can have.
+    pub fn committed(&self) -> Amount {
+        self.used + self.granted_to_all - self.idle_elsewhere - self.idle_here
+    }
 }
 
 /// Why a hold did not pass.
@@ -208,10 +218,18 @@ impl Share {
 
     /// Nine tenths of the limit were used or held at the last answer.
     pub fn is_near_edge(&self) -> bool {
-        self.heard.is_some_and(|heard| {
-            let committed = heard.used + heard.granted_to_all - heard.idle_elsewhere - heard.idle_here;
-            committed >= heard.limit - heard.limit / 10
-        })
+        !self.is_empty() && self.was_near_edge()
+    }
+
+    /// Nothing is left of it but that its limit was nearly used up, which is worth knowing while the store cannot be asked:
+    /// until the period ends.
+    pub fn remembers_the_end(&self, now: Instant) -> bool {
+        let ends_at = |heard: Heard| heard.resets_at.unwrap_or(heard.sent_at + MINUTE);
+        self.was_near_edge() && self.heard.is_some_and(|heard| now < ends_at(heard))
+    }
+
+    fn was_near_edge(&self) -> bool {
+        self.heard.is_some_and(|heard| heard.committed() >= heard.limit - heard.limit / 10)
     }
 
     fn renew(&mut self, key: &LimitKey) -> Report {

@@ -1,0 +1,216 @@
+//! Lets a request pass if every limit of its person has room for it (`state.md`, "Escrow").
+//!
+//! Far from a limit that is a look at this pod's shares, and nothing is awaited. At a person's first request on a pod and at
+//! the edge the store is asked, and the request waits a moment for what others give back.
+//!
+//! Invariant: a request holds all that it needs, or nothing.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::time::timeout_at;
+
+use super::{
+    Book, Held, LimitKey, Meter, OverLimit, Want,
+    escrow::Short,
+    needs::{Need, Needs},
+    outlook::Outlook,
+    refused_lately::RefusedLately,
+};
+use crate::identity::Subject;
+
+/// How often a request that waits looks again, and at most has the store asked again.
+const PULSE: Duration = Duration::from_millis(100);
+
+pub struct Gate {
+    book: Arc<Book>,
+    refused_lately: RefusedLately,
+    /// Whether the store is known to be away, so that nobody waits for it.
+    is_store_away: Box<dyn Fn() -> bool + Send + Sync>,
+    fail_closed: bool,
+    unchecked: Unchecked,
+}
+
+/// Requests that passed although some limit could not be checked.
+#[derive(Default)]
+struct Unchecked {
+    count: AtomicU64,
+    /// The number of the store's answer before the last of them, plus one; 0: there was none.
+    after_answer: AtomicU64,
+}
+
+/// Limits without room.
+type Shortages = Vec<(Need, Short)>;
+
+/// A request at the gate.
+#[derive(Clone, Copy)]
+struct Visitor<'a> {
+    subject: &'a Subject,
+    needs: &'a Needs,
+    since: Instant,
+}
+
+impl Gate {
+    pub fn new(book: Arc<Book>, fail_closed: bool, is_store_away: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            book,
+            refused_lately: RefusedLately::default(),
+            is_store_away: Box::new(is_store_away),
+            fail_closed,
+            unchecked: Unchecked::default(),
+        }
+    }
+
+    /// Dropped, what is held comes back.
+    pub async fn pass(&self, subject: &Subject, needs: &Needs) -> Result<Held, OverLimit> {
+        let visitor = Visitor { subject, needs, since: Instant::now() };
+        match self.try_hold(visitor, visitor.since) {
+            Ok(held) => Ok(held),
+            Err(shortages) => self.edge(visitor, shortages).await,
+        }
+    }
+
+    /// Counts a request on limits that are only watched, and says whether they would have refused it. Nothing is waited for:
+    /// the verdict rests on the store's last answer, and the first on a pod is that it passes.
+    pub fn watch(&self, subject: &Subject, needs: &Needs) -> (Held, Option<OverLimit>) {
+        let now = Instant::now();
+        let mut held = Held::new(self.book.clone(), needs.count_cache_reads);
+        let mut over = None;
+        for need in needs.iter() {
+            let key = key(subject, need.meter);
+            over = over.or_else(|| self.over_by_last_answer(&key, need, now));
+            held.add_regardless(key, need.limit, need.amount, now);
+        }
+        (held, over)
+    }
+
+    /// How many requests have passed unchecked since the start.
+    pub fn unchecked(&self) -> u64 {
+        self.unchecked.count.load(Ordering::Relaxed)
+    }
+
+    /// False from the first request that passed unchecked until the store answers again.
+    pub fn holds_limits(&self) -> bool {
+        self.unchecked.after_answer.load(Ordering::Relaxed) != *self.book.news().borrow() + 1
+    }
+
+    fn try_hold(&self, visitor: Visitor<'_>, now: Instant) -> Result<Held, Shortages> {
+        let mut held = Held::new(self.book.clone(), visitor.needs.count_cache_reads);
+        let mut shortages = Vec::new();
+        for need in visitor.needs.iter() {
+            if let Err(short) = held.try_add(key(visitor.subject, need.meter), need.limit, need.amount, now) {
+                shortages.push((need, short));
+            }
+        }
+        if shortages.is_empty() { Ok(held) } else { Err(shortages) }
+    }
+
+    /// Asks for more, and waits for what comes.
+    async fn edge(&self, visitor: Visitor<'_>, mut shortages: Shortages) -> Result<Held, OverLimit> {
+        let Visitor { subject, since, .. } = visitor;
+        let until = since + self.book.pace().patience;
+        if let Some(why) = self.refused_lately(visitor, &shortages) {
+            return Err(why);
+        }
+        let (mut news, mut wants) = (self.book.news(), Vec::<Want>::new());
+        loop {
+            let now = Instant::now();
+            let lacks_lease = shortages.iter().any(|(_, short)| *short == Short::Lease);
+            if lacks_lease && (now >= until || (self.is_store_away)()) {
+                return self.pass_without_store(visitor, now);
+            }
+            if let Some((need, why)) = shortages.iter().find_map(|(need, _)| self.give_up(visitor, *need, now, until)) {
+                self.refused_lately.remember(subject, need, why, now);
+                return Err(why);
+            }
+            wants.retain(|want| shortages.iter().any(|(need, _)| want.meter() == need.meter));
+            for (need, _) in &shortages {
+                match wants.iter().find(|want| want.meter() == need.meter) {
+                    Some(want) => want.insist(PULSE, now),
+                    None => wants.push(self.book.want(&key(subject, need.meter), need.limit, need.amount, now)),
+                }
+            }
+            let _ = timeout_at(until.min(now + PULSE).into(), news.changed()).await;
+            match self.try_hold(visitor, Instant::now()) {
+                Ok(held) => return Ok(held),
+                Err(still) => shortages = still,
+            }
+        }
+    }
+
+    /// What was said a moment ago, unless this pod cannot know any more.
+    fn refused_lately(&self, visitor: Visitor<'_>, shortages: &Shortages) -> Option<OverLimit> {
+        if shortages.iter().any(|(_, short)| *short == Short::Lease) {
+            return None;
+        }
+        shortages.iter().find_map(|(need, _)| self.refused_lately.recall(visitor.subject, *need, visitor.since))
+    }
+
+    /// Whether waiting on is of no use.
+    fn give_up(&self, visitor: Visitor<'_>, need: Need, now: Instant, until: Instant) -> Option<(Need, OverLimit)> {
+        let heard = self.book.heard(&key(visitor.subject, need.meter))?;
+        let Need { meter, limit, amount } = need;
+        let outlook = Outlook { meter, limit, heard: &heard };
+        if now < until {
+            // An answer to what was asked before this request says nothing of what others give back for it.
+            let may_come = heard.sent_at < visitor.since || outlook.covers(amount, now);
+            let comes_in_time = now + outlook.covers_in(amount, now) <= until;
+            if may_come || comes_in_time {
+                return None;
+            }
+        }
+        Some((need, outlook.refusal(amount, now)))
+    }
+
+    /// The verdict when the store cannot be asked: what is still leased holds, the rest is as the operator says.
+    fn pass_without_store(&self, visitor: Visitor<'_>, now: Instant) -> Result<Held, OverLimit> {
+        let mut held = Held::new(self.book.clone(), visitor.needs.count_cache_reads);
+        for need in visitor.needs.iter() {
+            let Need { meter, limit, amount } = need;
+            let key = key(visitor.subject, meter);
+            match held.try_add(key.clone(), limit, amount, now) {
+                Ok(()) => {}
+                Err(Short::Room) => return Err(self.refusal(&key, need, now)),
+                Err(Short::Lease) if self.fail_closed => return Err(OverLimit::Unchecked { meter, limit }),
+                Err(Short::Lease) => match self.over_by_last_answer(&key, need, now) {
+                    // Who held places then may have left them since.
+                    Some(why) if meter != Meter::ConcurrentRequests => return Err(why),
+                    _ => held.add_regardless(key, limit, amount, now),
+                },
+            }
+        }
+        self.unchecked.note(*self.book.news().borrow());
+        Ok(held)
+    }
+
+    fn over_by_last_answer(&self, key: &LimitKey, need: Need, now: Instant) -> Option<OverLimit> {
+        let heard = self.book.heard(key)?;
+        let Need { meter, limit, amount } = need;
+        let outlook = Outlook { meter, limit, heard: &heard };
+        (!outlook.covers(amount, now)).then(|| outlook.refusal(amount, now))
+    }
+
+    fn refusal(&self, key: &LimitKey, need: Need, now: Instant) -> OverLimit {
+        let Need { meter, limit, amount } = need;
+        match self.book.heard(key) {
+            Some(heard) => Outlook { meter, limit, heard: &heard }.refusal(amount, now),
+            None => OverLimit::Reached { meter, limit, retry_after: 1 },
+        }
+    }
+}
+
+impl Unchecked {
+    fn note(&self, answer: u64) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.after_answer.store(answer + 1, Ordering::Relaxed);
+    }
+}
+
+fn key(subject: &Subject, meter: Meter) -> LimitKey {
+    LimitKey { subject: subject.clone(), meter }
+}
