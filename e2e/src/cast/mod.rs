@@ -14,6 +14,7 @@ pub mod name_server;
 pub mod network;
 pub mod node;
 pub mod openid;
+pub mod people;
 pub mod policies;
 pub mod postgres;
 pub mod process;

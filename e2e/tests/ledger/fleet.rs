@@ -6,6 +6,7 @@ use e2e::cast::{
     client::Client,
     gateway::Gateway,
     openid::{Behaviour, OpenIdProvider},
+    people::People,
     postgres::Postgres,
     provider::Provider,
     stage::Stage,
@@ -14,7 +15,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use url::Url;
 
-use crate::{eventually, people::People, told::Told, wire::Wire};
+use crate::{eventually, told::Told, wire::Wire};
 
 pub(crate) const PODS: usize = 3;
 /// Everybody's subject begins so.
@@ -53,7 +54,7 @@ impl Fleet {
             let metrics = Client::new(&format!("http://{metrics}")).unwrap();
             pods.push(Pod { gateway: config.start().await.unwrap(), metrics });
         }
-        let people = People::of(&pods[0].gateway).await;
+        let people = People::of(&pods[0].gateway).await.unwrap();
         Self { pods, people, postgres, wire, _provider: provider, database, _identity: identity }
     }
 

@@ -6,7 +6,6 @@
 mod counts;
 mod crashes;
 mod fleet;
-mod people;
 mod told;
 mod traffic;
 mod wire;

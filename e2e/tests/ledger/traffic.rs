@@ -11,6 +11,7 @@ use std::{
 
 use e2e::cast::{
     client::{Client, Response},
+    people::People,
     provider::Shape,
     stage::MODEL,
 };
@@ -19,7 +20,6 @@ use tokio::task::JoinSet;
 
 use crate::{
     fleet::{Fleet, PERSON},
-    people::People,
     told::{Tokens, Told},
 };
 

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use gateway_config::{Config, ConfigErrors, Environment, PolicySource, Provider, restart_needed};
+use gateway_config::{Config, ConfigErrors, Environment, Managed, PolicySource, Provider, restart_needed};
 use serde_json::json;
 
 use crate::{
@@ -127,10 +127,16 @@ impl Reloader {
     }
 
     fn policies(&self, new: &Config) {
-        let (Some(live), Some(managed)) = (&self.policies, &new.managed) else { return };
+        let Some(live) = &self.policies else { return };
         live.taken();
-        if managed.source == PolicySource::File && !live.holds(&managed.policies) {
-            live.replace(PolicySet::of_file(Revision(live.revision().0 + 1), &managed.policies));
+        let policies = match &new.managed {
+            None => &[][..],
+            Some(Managed { source: PolicySource::File, policies }) => policies,
+            // That needs a new process; what holds stays.
+            Some(Managed { source: PolicySource::Store, .. }) => return,
+        };
+        if !live.holds(policies) {
+            live.replace(PolicySet::of_file(Revision(live.revision().0 + 1), policies));
             self.reloaded(live, "taken");
         }
     }

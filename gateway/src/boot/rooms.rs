@@ -23,7 +23,7 @@ use crate::{
     identity::RelyingParty,
     inference::{Catalogue, Limits, Models, Shared, body::Bounds, listing},
     oauth,
-    policy::{Applied, LivePolicies, PolicySet, Revision, StoredPolicies},
+    policy::{self, Applied, LivePolicies, PolicyParts, PolicySet, Revision, StoredPolicies},
     protocol_page,
     session::{Journal, KeyRing, Revocations, SessionParts, Sessions},
     spend::{Book, Flusher, Flushing, Gate, Ledger, Pace, Recents, Replay, journal::Owner},
@@ -59,7 +59,6 @@ pub(super) struct Policies {
 }
 
 enum Source {
-    Nowhere,
     File,
     Rows(StoredPolicies),
 }
@@ -102,7 +101,8 @@ impl Foundation {
 
     pub(super) async fn policies(&self, managed: Option<&Managed>) -> anyhow::Result<Policies> {
         let (live, source) = match managed {
-            None => (Arc::new(LivePolicies::none()), Source::Nowhere),
+            // The file may get some while the process runs.
+            None => (Arc::new(LivePolicies::none()), Source::File),
             Some(Managed { source: PolicySource::File, policies }) => {
                 let set = PolicySet::of_file(Revision(1), policies);
                 (Arc::new(LivePolicies::new(set)), Source::File)
@@ -141,7 +141,7 @@ impl Foundation {
         let Policies { live, source } = policies;
         let stored = match source {
             Source::Rows(stored) => Some(stored),
-            Source::Nowhere | Source::File => None,
+            Source::File => None,
         };
         let inference = shared.clone();
         let body = Body {
@@ -221,6 +221,7 @@ impl Foundation {
             .merge(health::routes(self.readyz(plan)))
             .merge(oauth::routes(self.oauth_parts(plan, sessions)))
             .merge(listing::routes(shared.clone()))
+            .merge(policy::routes(self.policy_parts(plan, shared)))
             .merge(protocol_page::routes())
             .merge(self.admin_routes(sessions, shared));
         Arc::new(Door {
@@ -236,6 +237,17 @@ impl Foundation {
             audit: self.audit.clone(),
             metrics: self.metrics.clone(),
         })
+    }
+
+    fn policy_parts(&self, plan: &Plan, shared: &Arc<Shared>) -> PolicyParts {
+        PolicyParts {
+            verifier: shared.verifier.clone(),
+            policies: shared.policies.clone(),
+            models: shared.clone(),
+            public_url: plan.config.listen.public_url.clone(),
+            audit: self.audit.clone(),
+            metrics: self.metrics.clone(),
+        }
     }
 
     fn admin_routes(&self, sessions: &Arc<Sessions>, shared: &Arc<Shared>) -> Router {

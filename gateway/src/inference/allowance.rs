@@ -154,7 +154,9 @@ mod tests {
     fn a_beta_for_another_context_is_found_in_any_of_the_lists() {
         let asks = |lists: &[&'static str]| {
             let mut headers = HeaderMap::new();
-            lists.iter().for_each(|list| drop(headers.append("anthropic-beta", HeaderValue::from_static(list))));
+            for list in lists {
+                headers.append("anthropic-beta", HeaderValue::from_static(list));
+            }
             asks_for_another_context(&headers)
         };
         assert!(asks(&["claude-code-20250219, context-1m-2025-08-07"]));

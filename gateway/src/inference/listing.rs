@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::{desk::Shared, models::Listed, refusal::Refusal};
 use crate::{
     door::RequestId,
+    policy::{Effective, Offered, Offering},
     session::{Admitted, bearer},
 };
 
@@ -32,6 +33,12 @@ pub fn routes(shared: Arc<Shared>) -> Router {
         .route("/api/hello", any(|| async { StatusCode::OK }))
         .fallback(nowhere)
         .with_state(shared)
+}
+
+impl Offering for Shared {
+    fn offered(&self, effective: &Effective) -> Vec<Offered> {
+        self.models.offered(effective)
+    }
 }
 
 /// One page holds them all, so `limit` and the cursors of the Models API have nothing to do.

@@ -16,7 +16,9 @@ use super::{
     catalogue::{BuiltinModel, Catalogue},
     refusal::Refusal,
 };
-use crate::policy::{Effective, ModelNames};
+use crate::policy::{Effective, ModelNames, Offered};
+
+const LONG_CONTEXT: u64 = 1_000_000;
 
 /// A model that some upstream serves.
 #[derive(Debug)]
@@ -102,6 +104,11 @@ impl Models {
         self.listed.iter().filter(|(_, model)| granted(model)).map(|(listed, _)| listed).collect()
     }
 
+    /// The same for Claude Desktop.
+    pub fn offered(&self, effective: &Effective) -> Vec<Offered> {
+        self.listed(effective).into_iter().map(Listed::offered).collect()
+    }
+
     fn add(
         &mut self,
         names: &[&str],
@@ -138,6 +145,16 @@ impl Models {
             max_input_tokens: context_tokens,
         };
         self.listed.push((listed, model));
+    }
+}
+
+impl Listed {
+    fn offered(&self) -> Offered {
+        Offered {
+            name: self.id.clone(),
+            label_override: (self.display_name != self.id).then(|| self.display_name.clone()),
+            supports_1m: self.max_input_tokens >= Some(LONG_CONTEXT),
+        }
     }
 }
 

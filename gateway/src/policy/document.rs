@@ -21,7 +21,7 @@ pub struct Document {
 /// A document that is worked out when the first client asks, and kept. It follows from the settings beside it, so it has no
 /// part in comparing.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Delivery(OnceLock<Document>);
+pub(crate) struct Delivery(OnceLock<Document>);
 
 #[derive(Serialize)]
 struct Reply<'a> {

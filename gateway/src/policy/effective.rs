@@ -38,7 +38,7 @@ pub struct Effective {
     pub retention: Retention,
     /// Policies in audit mode that would have decided, each as if it alone were enforced.
     pub audited: Vec<Audited>,
-    pub(super) delivery: Delivery,
+    pub(crate) delivery: Delivery,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    future::{Future, pending},
+    future::pending,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},

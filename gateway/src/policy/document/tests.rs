@@ -3,7 +3,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
+use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 use serde_json::json;
 
 use super::*;
