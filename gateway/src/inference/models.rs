@@ -194,10 +194,14 @@ fn json_string(text: &str) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use gateway_config::Environment;
+    use gateway_config::{Environment, Policy};
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::{
+        identity::{Person, Subject},
+        policy::{PolicySet, Revision},
+    };
 
     const FILE: &str = r#"
         listen: {host: 127.0.0.1}
@@ -224,11 +228,11 @@ mod tests {
         Models::new(&config, &Catalogue::builtin())
     }
 
-    fn under(settings: Value, upstream: Option<gateway_config::UpstreamRetention>) -> Effective {
-        let retention = gateway_config::Retention { upstream, ..gateway_config::Retention::default() };
-        let mut effective = Effective::default();
-        (effective.settings, effective.retention) = (settings.as_object().cloned(), retention);
-        effective
+    /// What holds where one policy says this to everybody.
+    fn under(settings: Value, upstream: &str) -> Effective {
+        let document = json!({"match": {}, "code": settings, "retention": {"upstream": upstream}});
+        let set = PolicySet::of_file(Revision(1), &[Policy::from_document(&document).unwrap()]);
+        set.effective(&Person { sub: Subject("somebody".to_owned()), email: None, name: None, groups: Vec::new() })
     }
 
     fn reason(name: &str, effective: &Effective) -> &'static str {
@@ -240,14 +244,14 @@ mod tests {
         for model in Catalogue::builtin().iter() {
             let granted = ["fable", "haiku", "opus", "sonnet"]
                 .into_iter()
-                .filter(|family| reason(model.id, &under(json!({"availableModels": [family]}), None)) == "granted");
+                .filter(|family| reason(model.id, &under(json!({"availableModels": [family]}), "any")) == "granted");
             assert_eq!(granted.count(), 1, "{}", model.id);
         }
     }
 
     #[test]
     fn only_the_name_itself_finds_a_model() {
-        let all = under(json!({}), None);
+        let all = under(json!({}), "any");
         for name in ["claude-haiku-4-5", "claude-haiku-4-5-20251001", "house-model"] {
             assert_eq!(reason(name, &all), "granted", "{name}");
         }
@@ -272,24 +276,24 @@ mod tests {
 
     #[test]
     fn policy_is_asked_about_what_was_found() {
-        let listed = under(json!({"availableModels": ["claude-haiku-4-5-20251001"]}), None);
+        let listed = under(json!({"availableModels": ["claude-haiku-4-5-20251001"]}), "any");
         assert_eq!(reason("claude-haiku-4-5", &listed), "granted");
         assert_eq!(reason("claude-opus-5", &listed), "model_not_available");
-        let denied = under(json!({"deniedModels": ["claude-opus-5"]}), None);
+        let denied = under(json!({"deniedModels": ["claude-opus-5"]}), "any");
         assert_eq!(reason("house-model", &denied), "model_denied", "it would be sent as a denied one");
         assert_eq!(reason("claude-opus-4-8", &denied), "granted");
     }
 
     #[test]
     fn zero_retention_leaves_only_upstreams_that_keep_nothing() {
-        let zero = under(json!({}), Some(gateway_config::UpstreamRetention::Zero));
+        let zero = under(json!({}), "zero");
         let models = models();
         let sonnet = models.grant("claude-sonnet-5", &zero).unwrap();
         assert_eq!(sonnet.targets.iter().map(|target| target.upstream).collect::<Vec<_>>(), [1]);
         assert_eq!(reason("claude-opus-5", &zero), "no_zero_retention");
         let ids: Vec<_> = models.listed(&zero).into_iter().map(|listed| listed.id.clone()).collect();
         assert!(!ids.is_empty() && ids.iter().all(|id| id.starts_with("claude-sonnet-")), "{ids:?}");
-        let any = under(json!({}), Some(gateway_config::UpstreamRetention::Any));
+        let any = under(json!({}), "any");
         assert_eq!(models.grant("claude-sonnet-5", &any).unwrap().targets.len(), 2);
     }
 
@@ -299,7 +303,7 @@ mod tests {
         for settings in
             [json!({}), json!({"availableModels": ["opus", "house-model"]}), json!({"deniedModels": ["claude-opus"]})]
         {
-            let effective = under(settings.clone(), None);
+            let effective = under(settings.clone(), "any");
             let listed: Vec<_> = models.listed(&effective).into_iter().map(|listed| listed.id.as_str()).collect();
             let all = models.listed.iter().map(|(listed, _)| listed.id.as_str());
             let granted: Vec<_> = all.filter(|id| models.grant(id, &effective).is_ok()).collect();

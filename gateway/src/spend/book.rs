@@ -117,7 +117,7 @@ impl Book {
 
     /// What the next flush says. Shares that are nothing any more are dropped.
     pub fn reports(&self, now: Instant) -> Vec<Report> {
-        self.collect(|key, share| share.report(key, now, &self.pace), |share| share.remembers_the_end(now))
+        self.collect(|key, share| share.report(key, now, &self.pace), |share| share.is_memory(now))
     }
 
     /// What the last flush says: every share is given back.

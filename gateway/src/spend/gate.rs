@@ -17,19 +17,22 @@ use tokio::time::timeout_at;
 
 use super::{
     Book, Held, LimitKey, Meter, OverLimit, Want,
-    escrow::Short,
+    escrow::{Heard, Short},
     needs::{Need, Needs},
     outlook::Outlook,
-    refused_lately::RefusedLately,
 };
 use crate::identity::Subject;
 
-/// How often a request that waits looks again, and at most has the store asked again.
-const PULSE: Duration = Duration::from_millis(100);
+/// How often a request that waits looks again.
+const PULSE: Duration = Duration::from_millis(50);
+/// So often is the store asked about a limit that is reached, however many requests need more of it: its last answer stands
+/// for so long.
+const BETWEEN_ASKS: Duration = Duration::from_millis(200);
+/// Longer than any call of the store takes: what was not answered by then is not answered at all.
+const UNANSWERED: Duration = Duration::from_millis(2_500);
 
 pub struct Gate {
     book: Arc<Book>,
-    refused_lately: RefusedLately,
     /// Whether the store is known to be away, so that nobody waits for it.
     is_store_away: Box<dyn Fn() -> bool + Send + Sync>,
     fail_closed: bool,
@@ -57,13 +60,7 @@ struct Visitor<'a> {
 
 impl Gate {
     pub fn new(book: Arc<Book>, fail_closed: bool, is_store_away: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self {
-            book,
-            refused_lately: RefusedLately::default(),
-            is_store_away: Box::new(is_store_away),
-            fail_closed,
-            unchecked: Unchecked::default(),
-        }
+        Self { book, is_store_away: Box::new(is_store_away), fail_closed, unchecked: Unchecked::default() }
     }
 
     /// Dropped, what is held comes back.
@@ -112,30 +109,19 @@ impl Gate {
 
     /// Asks for more, and waits for what comes.
     async fn edge(&self, visitor: Visitor<'_>, mut shortages: Shortages) -> Result<Held, OverLimit> {
-        let Visitor { subject, since, .. } = visitor;
-        let until = since + self.book.pace().patience;
-        if let Some(why) = self.refused_lately(visitor, &shortages) {
-            return Err(why);
-        }
+        let until = visitor.since + self.book.pace().patience;
         let (mut news, mut wants) = (self.book.news(), Vec::<Want>::new());
         loop {
             let now = Instant::now();
             let lacks_lease = shortages.iter().any(|(_, short)| *short == Short::Lease);
-            if lacks_lease && (now >= until || (self.is_store_away)()) {
+            if lacks_lease && (now >= visitor.since + UNANSWERED || (self.is_store_away)()) {
                 return self.pass_without_store(visitor, now);
             }
-            if let Some((need, why)) = shortages.iter().find_map(|(need, _)| self.give_up(visitor, *need, now, until)) {
-                self.refused_lately.remember(subject, need, why, now);
+            if let Some(why) = shortages.iter().find_map(|shortage| self.give_up(visitor, *shortage, now, until)) {
                 return Err(why);
             }
-            wants.retain(|want| shortages.iter().any(|(need, _)| want.meter() == need.meter));
-            for (need, _) in &shortages {
-                match wants.iter().find(|want| want.meter() == need.meter) {
-                    Some(want) => want.insist(PULSE, now),
-                    None => wants.push(self.book.want(&key(subject, need.meter), need.limit, need.amount, now)),
-                }
-            }
-            let _ = timeout_at(until.min(now + PULSE).into(), news.changed()).await;
+            self.ask(visitor, &shortages, &mut wants, now);
+            let _ = timeout_at((now + PULSE).into(), news.changed()).await;
             match self.try_hold(visitor, Instant::now()) {
                 Ok(held) => return Ok(held),
                 Err(still) => shortages = still,
@@ -143,28 +129,41 @@ impl Gate {
         }
     }
 
-    /// What was said a moment ago, unless this pod cannot know any more.
-    fn refused_lately(&self, visitor: Visitor<'_>, shortages: &Shortages) -> Option<OverLimit> {
-        if shortages.iter().any(|(_, short)| *short == Short::Lease) {
-            return None;
+    /// Has the store asked for what is missing, but not more often than it helps.
+    fn ask(&self, visitor: Visitor<'_>, shortages: &Shortages, wants: &mut Vec<Want>, now: Instant) {
+        wants.retain(|want| shortages.iter().any(|(need, _)| want.meter() == need.meter));
+        for (Need { meter, limit, amount }, _) in shortages {
+            let key = key(visitor.subject, *meter);
+            let heard = self.book.heard(&key);
+            let has_enough = |heard: &Heard| Outlook { meter: *meter, limit: *limit, heard }.covers(*amount, now);
+            let between_asks = if heard.as_ref().is_some_and(has_enough) { PULSE } else { BETWEEN_ASKS };
+            match wants.iter().find(|want| want.meter() == *meter) {
+                Some(want) => want.insist(between_asks, now),
+                None if heard.is_some_and(|heard| now < heard.sent_at + between_asks) => {}
+                None => wants.push(self.book.want(&key, *limit, *amount, now)),
+            }
         }
-        shortages.iter().find_map(|(need, _)| self.refused_lately.recall(visitor.subject, *need, visitor.since))
     }
 
     /// Whether waiting on is of no use.
-    fn give_up(&self, visitor: Visitor<'_>, need: Need, now: Instant, until: Instant) -> Option<(Need, OverLimit)> {
-        let heard = self.book.heard(&key(visitor.subject, need.meter))?;
-        let Need { meter, limit, amount } = need;
+    fn give_up(
+        &self,
+        visitor: Visitor<'_>,
+        shortage: (Need, Short),
+        now: Instant,
+        until: Instant,
+    ) -> Option<OverLimit> {
+        let (Need { meter, limit, amount }, short) = shortage;
+        let heard = self.book.heard(&key(visitor.subject, meter)).filter(|_| short == Short::Room)?;
         let outlook = Outlook { meter, limit, heard: &heard };
         if now < until {
-            // An answer to what was asked before this request says nothing of what others give back for it.
-            let may_come = heard.sent_at < visitor.since || outlook.covers(amount, now);
-            let comes_in_time = now + outlook.covers_in(amount, now) <= until;
-            if may_come || comes_in_time {
+            let is_old = heard.sent_at + BETWEEN_ASKS < visitor.since;
+            let may_come = outlook.covers(amount, now) || now + outlook.covers_in(amount, now) <= until;
+            if is_old || may_come {
                 return None;
             }
         }
-        Some((need, outlook.refusal(amount, now)))
+        Some(outlook.refusal(amount, now))
     }
 
     /// The verdict when the store cannot be asked: what is still leased holds, the rest is as the operator says.

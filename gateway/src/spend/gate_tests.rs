@@ -327,7 +327,7 @@ async fn a_store_that_does_not_answer_is_away_before_anybody_has_noticed() {
     let stage = Stage::new(false, SHORT);
     let since = Instant::now();
     assert!(stage.pass_alone(&per_day(1_000), 10).await.is_ok());
-    assert!(since.elapsed() >= PATIENCE && stage.gate.unchecked() == 1);
+    assert!(since.elapsed() >= PATIENCE && stage.gate.unchecked() == 1, "a slow store is waited for");
 }
 
 #[tokio::test]

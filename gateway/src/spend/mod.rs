@@ -26,7 +26,6 @@ mod one_request;
 mod outlook;
 mod over_limit;
 mod pace;
-mod refused_lately;
 pub mod replay;
 pub mod tally;
 mod usage_key;

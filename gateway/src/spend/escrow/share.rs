@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::{Amount, Answer, LimitKey, Pace, Report};
 
+const REMEMBERED: Duration = Duration::from_secs(1);
 /// A bucket is full again after this.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -221,11 +222,13 @@ impl Share {
         !self.is_empty() && self.was_near_edge()
     }
 
-    /// Nothing is left of it but that its limit was nearly used up, which is worth knowing while the store cannot be asked:
-    /// until the period ends.
-    pub fn remembers_the_end(&self, now: Instant) -> bool {
-        let ends_at = |heard: Heard| heard.resets_at.unwrap_or(heard.sent_at + MINUTE);
-        self.was_near_edge() && self.heard.is_some_and(|heard| now < ends_at(heard))
+    /// Nothing is left of it but what was heard: for a moment, so that the next request need not ask, and until the period ends
+    /// where the limit was nearly used up, for the time when the store cannot be asked.
+    pub fn is_memory(&self, now: Instant) -> bool {
+        self.heard.is_some_and(|heard| {
+            let period_ends = heard.resets_at.unwrap_or(heard.sent_at + MINUTE);
+            now < if self.was_near_edge() { period_ends } else { heard.sent_at + REMEMBERED }
+        })
     }
 
     fn was_near_edge(&self) -> bool {
