@@ -109,6 +109,20 @@ async fn desktop_is_served_where_the_policy_says_so() {
     assert_eq!((&denied["sub"], &denied["reason"]), (&json!("bob"), &json!("not_configured")));
 }
 
+#[tokio::test]
+async fn the_first_policy_and_the_last_are_taken_by_the_process_that_runs() {
+    let mut stage = Stage::new().await;
+    assert_eq!(settings(&stage.client, None).await.status, 404);
+    let managed = json!({"policies": [{"name": "everyone", "match": {}, "code": {"verbose": true}}]});
+    for (section, count, status) in [(managed, 1, 200), (json!({}), 2, 404)] {
+        stage.gateway.rewrite(|file| file["managed"] = section).unwrap();
+        stage.gateway.wait_for_audit("policy.reload", count).await.unwrap();
+        assert_eq!(settings(&stage.client, None).await.status, status);
+    }
+    let loads = stage.gateway.wait_for_audit("config.load", 2).await.unwrap();
+    assert!(loads.iter().all(|load| load["needs_restart"] == json!([])), "{loads:?}");
+}
+
 /// What a gateway tells Alice and Bob.
 async fn told(config: Config) -> Vec<Value> {
     let gateway: Gateway = config.start().await.unwrap();
