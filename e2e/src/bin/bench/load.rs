@@ -125,7 +125,7 @@ async fn once(contestant: &Contestant, wire: &mut Option<Wire>, request: &[u8], 
     Ok(wire.exchange(request, expected).await? - asked)
 }
 
-fn request(contestant: &Contestant, cell: &Cell) -> Vec<u8> {
+pub(crate) fn request(contestant: &Contestant, cell: &Cell) -> Vec<u8> {
     let stream = cell.shape.is_stream();
     let body = |text: &str| {
         json!({
@@ -147,7 +147,7 @@ fn request(contestant: &Contestant, cell: &Cell) -> Vec<u8> {
     [head.into_bytes(), body.into_bytes()].concat()
 }
 
-fn expected(shape: Shape) -> Vec<u8> {
+pub(crate) fn expected(shape: Shape) -> Vec<u8> {
     match shape.is_stream() {
         true => shape.message().frames().concat(),
         false => shape.message().json().to_string().into_bytes(),

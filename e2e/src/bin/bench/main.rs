@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
 mod contestant;
+mod limits;
 mod load;
 mod nginx;
 mod policies;
@@ -57,6 +58,9 @@ struct Arguments {
     /// Instead: how soon three pods under load enforce a changed policy and a revocation, over so many of each.
     #[arg(long, value_name = "EDITS", num_args = 0..=1, default_missing_value = "50")]
     policies: Option<usize>,
+    /// Instead: what limits that nobody reaches cost, under so many seconds of load.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "10")]
+    limits: Option<usize>,
 }
 
 impl Arguments {
@@ -107,6 +111,9 @@ fn main() -> Result<()> {
 async fn measure(arguments: &Arguments) -> Result<()> {
     if let Some(samples) = arguments.timing {
         return timing::compare(samples).await;
+    }
+    if let Some(seconds) = arguments.limits {
+        return limits::cost(seconds).await;
     }
     if let Some(edits) = arguments.policies {
         return policies::spread(edits).await;
