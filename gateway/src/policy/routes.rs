@@ -35,12 +35,7 @@ pub fn routes(parts: PolicyParts) -> Router {
 }
 
 impl PolicyParts {
-<<<<<<< HEAD
     pub(super) fn admit(&self, headers: &HeaderMap, request_id: &RequestId) -> Result<Arc<Admitted>, Box<Response>> {
-=======
-    #[expect(clippy::result_large_err, reason = "the refusal is the reply, passed on as it is")]
-    pub(super) fn admit(&self, headers: &HeaderMap, request_id: &RequestId) -> Result<Arc<Admitted>, Response> {
->>>>>>> limits
         let unverified = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
         let admitted = bearer(unverified).and_then(|unverified| self.verifier.admit(unverified));
         admitted.map_err(|refusal| Box::new(self.turn_away(refusal, request_id)))
