@@ -122,6 +122,8 @@ async fn a_session_that_runs_is_refused_a_model_that_was_taken_away_and_says_why
     let models =
         |models: Value| json!({"name": "everyone", "match": {}, "code": {"availableModels": models, "model": OPUS}});
     let (mut developer, terminal) = Developer::under(models(json!([OPUS, "haiku"]))).await.unwrap();
+    // What is typed while it takes its settings in, it loses.
+    terminal.wait_for("from managed settings").await.unwrap();
     terminal.say("hello").await.unwrap();
     terminal.wait_for(PLAIN_TEXT).await.unwrap();
     developer.gateway.rewrite(|file| file["managed"]["policies"] = json!([models(json!(["haiku"]))])).unwrap();
