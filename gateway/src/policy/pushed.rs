@@ -45,11 +45,13 @@ pub(super) fn push(settings: &mut Document, limits: &TokenLimits, retention: &Re
     }
 }
 
-/// As a client reads it: a variable may be text or a number, and `30.0` is a whole one.
-fn whole(value: &Value) -> Option<u64> {
-    match value {
-        Value::String(text) => text.parse().ok(),
-        _ => value.as_u64().or_else(|| value.as_f64()?.to_string().parse().ok()),
+/// However a client may read it: `5`, `5.0` and `"5"`.
+fn whole(written: &Value) -> Option<u64> {
+    let fraction = |number: f64| (number >= 0.0).then_some(number as u64);
+    match written {
+        Value::Number(number) => number.as_u64().or_else(|| number.as_f64().and_then(fraction)),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
     }
 }
 
@@ -94,7 +96,9 @@ mod tests {
         for (written, kept) in [
             (json!({}), 7),
             (json!({"cleanupPeriodDays": 30}), 7),
-            (json!({"cleanupPeriodDays": 3.0}), 3),
+            (json!({"cleanupPeriodDays": 5.0}), 5),
+            (json!({"cleanupPeriodDays": 1e30}), 7),
+            (json!({"cleanupPeriodDays": -1}), 7),
             (json!({"cleanupPeriodDays": 0}), 0),
         ] {
             assert_eq!(pushed(written, &TokenLimits::default(), &retention)["cleanupPeriodDays"], kept);
@@ -128,9 +132,10 @@ mod tests {
             (json!({}), "8000"),
             (json!({"env": {MAX_OUTPUT: "64000"}}), "8000"),
             (json!({"env": {MAX_OUTPUT: "4000"}}), "4000"),
-            (json!({"env": {MAX_OUTPUT: "many"}}), "8000"),
             (json!({"env": {MAX_OUTPUT: 4000}}), "4000"),
+            (json!({"env": {MAX_OUTPUT: 64000}}), "8000"),
             (json!({"env": {MAX_OUTPUT: 4000.0}}), "4000"),
+            (json!({"env": {MAX_OUTPUT: "many"}}), "8000"),
             (json!({"env": {MAX_OUTPUT: true}}), "8000"),
         ] {
             assert_eq!(pushed(written, &limits, &Retention::default())["env"][MAX_OUTPUT], told);
