@@ -13,9 +13,10 @@ use aws_lc_rs::rand::SystemRandom;
 use clap::{Parser, Subcommand};
 use gateway::{
     admin::Question,
-    boot::{Plan, Running, explain, start},
+    boot::{Plan, Running, explain, reload::Marks, start},
     clock::SystemClock,
     door::watch::Patience,
+    inference::{Catalogue, Models},
     session::Lifetimes,
     telemetry::{Lines, logs},
 };
@@ -55,8 +56,8 @@ enum Command {
         /// The person's subject or e-mail address.
         #[arg(long, value_name = "USER")]
         user: String,
-        /// The groups that the identity provider says the person is in, separated by commas.
-        #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
+        /// A group that the identity provider says the person is in; again for each further one.
+        #[arg(long, value_name = "GROUP")]
         groups: Vec<String>,
         /// Also says whether the person may use this model.
         #[arg(long, value_name = "MODEL")]
@@ -82,9 +83,7 @@ fn main() -> ExitCode {
             explained(&config, &environment, &question, json, |warning| eprintln!("warning: {warning}"))
                 .map(|text| println!("{text}"))
         }
-        (Some(config), None) => judge(&config, &environment).and_then(|(loaded, process)| {
-            serve(config, environment, loaded, process).map_err(|error| format!("the gateway did not start: {error:#}"))
-        }),
+        (Some(config), None) => begin(config, environment),
         (None, None) => Err("no configuration: give one with --config FILE".to_owned()),
     };
     match served {
@@ -96,11 +95,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// Reads twice: only a reading says which files there are to look at, and a look has to come before the reading that counts.
+fn begin(path: PathBuf, environment: Environment) -> Result<(), String> {
+    let (first, _) = judge(&path, &environment)?;
+    let seen = Marks::of(&path, &first.config.files);
+    let (loaded, process) = judge(&path, &environment)?;
+    serve((path, environment, seen), loaded, process).map_err(|error| format!("the gateway did not start: {error:#}"))
+}
+
 fn judge(path: &Path, environment: &Environment) -> Result<(Loaded, ProcessSettings), String> {
     let loaded = Config::load(path, environment);
     let process = ProcessSettings::read(environment);
     match (loaded, process) {
         (Ok(mut loaded), Ok((process, warnings))) => {
+            Models::new(&loaded.config, &Catalogue::builtin()).map_err(|error| error.to_string())?;
             loaded.warnings.extend(warnings);
             Ok((loaded, process))
         }
@@ -128,7 +136,7 @@ fn explained(
     }
 }
 
-fn serve(path: PathBuf, environment: Environment, loaded: Loaded, process: ProcessSettings) -> anyhow::Result<()> {
+fn serve(source: (PathBuf, Environment, Marks), loaded: Loaded, process: ProcessSettings) -> anyhow::Result<()> {
     let lines = Lines::to(std::io::stderr()).context("the log's writer")?;
     logs::install(level(process.log_level), lines.clone());
     for warning in &loaded.warnings {
@@ -144,7 +152,7 @@ fn serve(path: PathBuf, environment: Environment, loaded: Loaded, process: Proce
         random: Arc::new(SystemRandom::new()),
         patience,
         lines: lines.clone(),
-        source: Some((path, environment)),
+        source: Some(source),
     };
     let control =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("control").enable_all().build()?;

@@ -95,7 +95,7 @@ async fn a_question_that_is_none_is_refused() {
 async fn the_command_line_says_the_same_from_the_file() {
     let stage = governed().await;
     let replica = stage.gateway.replica().unwrap();
-    let question = ["--user", "alice", "--groups", "eng,chess", "--model", "claude-opus-4-8"];
+    let question = ["--user", "alice", "--groups", "eng", "--groups", "chess", "--model", "claude-opus-4-8"];
     let text = replica.explain(&question).await.unwrap();
     assert!(text.status.success(), "{}", text.stderr);
     for words in [

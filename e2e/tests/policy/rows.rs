@@ -118,6 +118,43 @@ async fn a_database_that_was_restored_brings_its_policies_back() {
 }
 
 #[tokio::test]
+async fn a_revision_that_comes_again_is_not_taken_for_what_it_was() {
+    let (fleet, rows) = three_pods().await;
+    rows.replace(&listing(&[HAIKU])).await.unwrap();
+    eventually("every pod enforces it", async || everywhere(&fleet, OPUS, 400).await).await;
+    let pool = e2e::cast::postgres::pool(&fleet.database).await.unwrap();
+    let again = "BEGIN; DELETE FROM claude_gateway.policy; UPDATE claude_gateway.policy_set SET revision = 0;
+                 UPDATE claude_gateway.policy_set SET revision = 1; COMMIT";
+    sqlx::raw_sql(again).execute(&pool).await.unwrap();
+    eventually("every pod serves the other set", async || everywhere(&fleet, OPUS, 200).await).await;
+}
+
+#[tokio::test]
+async fn a_document_that_no_pod_can_read_is_named_once_and_keeps_the_set() {
+    let (fleet, rows) = three_pods().await;
+    rows.replace(&listing(&[HAIKU])).await.unwrap();
+    eventually("every pod enforces it", async || everywhere(&fleet, OPUS, 400).await).await;
+    let pool = e2e::cast::postgres::pool(&fleet.database).await.unwrap();
+    let bad = r#"BEGIN; UPDATE claude_gateway.policy_set SET revision = 2;
+        UPDATE claude_gateway.policy SET document = '{"match": {}, "limits": {"tokens_per_day": 1e400}}'
+        WHERE key = 'team/base'; COMMIT"#;
+    sqlx::raw_sql(bad).execute(&pool).await.unwrap();
+    for pod in &fleet.pods {
+        let line = pod.wait_for_line("the stored policies are not valid").await.unwrap();
+        assert!(line.contains("team/base"), "{line}");
+        assert_eq!(metric(pod, "policy_reload_failed").await.unwrap(), 1.0);
+    }
+    assert!(everywhere(&fleet, OPUS, 400).await, "the old set holds");
+    rows.replace(&listing(&[OPUS])).await.unwrap();
+    eventually("a good set is taken", async || everywhere(&fleet, OPUS, 200).await).await;
+    for pod in &fleet.pods {
+        let told = pod.stderr().iter().filter(|line| line.contains("the stored policies are not valid")).count();
+        assert_eq!(told, 1, "it is said once, not every second");
+        assert!(!pod.stderr().iter().any(|line| line.contains("could not learn")));
+    }
+}
+
+#[tokio::test]
 async fn the_rows_of_pods_say_how_their_upstreams_fare() {
     let (fleet, rows) = three_pods().await;
     let credentials = async || {

@@ -24,7 +24,7 @@ pub async fn explain(config: &Config, question: &Question, warn: impl Fn(String)
         }
         None => (PolicySet::default(), unless_away(store, warn)),
     };
-    let models = Models::new(config, &Catalogue::builtin());
+    let models = Models::new(config, &Catalogue::builtin())?;
     let explainer = Explainer { policies: &LivePolicies::new(policies), models: &models, store: store.as_deref() };
     explainer.explain(question).await.context("store")
 }

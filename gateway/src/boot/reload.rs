@@ -60,32 +60,33 @@ impl Marks {
 
 impl Reloader {
     /// Never ends. `booted` is what the process runs with, and stays the measure of what needs a new one; `seen` is how the
-    /// files looked before the boot, because what changes meanwhile is a change too.
+    /// files looked before it was read, because what changes meanwhile is a change too.
     pub async fn run(self, booted: Config, mut seen: Marks) {
         let (mut files, mut refused) = (booted.files.clone(), None);
         loop {
             tokio::time::sleep(LOOK).await;
-            let now = Marks::of(&self.path, &files);
+            let mut now = Marks::of(&self.path, &files);
             // What a refused configuration waits for may be a file that nobody has named so far: it is judged at every look.
             if now == seen && refused.is_none() {
                 continue;
             }
-            match Config::load(&self.path, &self.environment) {
+            let mut read = Config::load(&self.path, &self.environment);
+            if let Ok(loaded) = &read
+                && loaded.config.files != files
+            {
+                // Only a reading says which files there are to look at, and a look has to come before the reading.
+                files.clone_from(&loaded.config.files);
+                now = Marks::of(&self.path, &files);
+                read = Config::load(&self.path, &self.environment);
+            }
+            match read {
                 Ok(loaded) => {
                     self.apply(&booted, &loaded.config);
-                    refused = None;
-                    seen = match loaded.config.files == files {
-                        // The look came before the reading, so that a change between the two is not missed.
-                        true => now,
-                        false => Marks::of(&self.path, &loaded.config.files),
-                    };
-                    files = loaded.config.files;
+                    (files, refused) = (loaded.config.files, None);
                 }
-                Err(errors) => {
-                    self.refuse(in_one_line(&errors), &mut refused);
-                    seen = now;
-                }
+                Err(errors) => self.refuse(in_one_line(&errors), &mut refused),
             }
+            seen = now;
         }
     }
 
@@ -128,13 +129,13 @@ impl Reloader {
 
     fn policies(&self, new: &Config) {
         let Some(live) = &self.policies else { return };
-        live.taken();
         let policies = match &new.managed {
             None => &[][..],
             Some(Managed { source: PolicySource::File, policies }) => policies,
             // That needs a new process; what holds stays.
             Some(Managed { source: PolicySource::Store, .. }) => return,
         };
+        live.taken();
         if !live.holds(policies) {
             live.replace(PolicySet::of_file(Revision(live.revision().0 + 1), policies));
             self.reloaded(live, "taken");

@@ -195,7 +195,7 @@ impl Foundation {
         }
         Ok(Arc::new(Shared {
             verifier: sessions.verifier(),
-            models: Models::new(config, &Catalogue::builtin()),
+            models: Models::new(config, &Catalogue::builtin())?,
             policies: policies.live.clone(),
             applied: Arc::new(Applied::new(plan.clock.clone())),
             upstreams,

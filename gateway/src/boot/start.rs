@@ -38,7 +38,7 @@ pub struct Plan {
     pub patience: Patience,
     pub lines: Lines,
     /// Where the configuration came from, where it is read again.
-    pub source: Option<(std::path::PathBuf, Environment)>,
+    pub source: Option<(std::path::PathBuf, Environment, Marks)>,
 }
 
 /// A serving process.
@@ -67,7 +67,6 @@ impl Running {
 
 pub async fn start(plan: Plan) -> anyhow::Result<Running> {
     let config = &plan.config;
-    let seen = plan.source.as_ref().map(|(path, _)| Marks::of(path, &config.files));
     let certificate = config.listen.tls.as_ref().map(Certificate::load).transpose()?;
     let mut tasks = JoinSet::new();
     let foundation = Foundation::lay(&plan).await?;
@@ -115,7 +114,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
         closing: lifecycle.follow(),
     };
     let threads = threads::spawn(&work, sockets)?;
-    if let (Some((path, environment)), Some(seen)) = (plan.source, seen) {
+    if let Some((path, environment, seen)) = plan.source {
         let store = store.clone();
         let reloader = Reloader {
             path,

@@ -109,7 +109,8 @@ where
         })
     };
     if http2 {
-        let streams = Streams { watch: watch.clone(), patience: threads.patience.stalled };
+        let streams =
+            Streams { watch: watch.clone(), patience: threads.patience.stalled, metrics: threads.door.metrics.clone() };
         let connection = http2::Builder::new(streams)
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
@@ -150,7 +151,11 @@ async fn watched<C>(
     let mut told = false;
     loop {
         let ended = Turn { connection: connection.as_mut(), pulse: pin!(sleep(LOOK)) }.await;
-        if ended || watch.overdue(Instant::now(), &threads.patience) {
+        let now = Instant::now();
+        if ended || watch.overdue(now, &threads.patience) {
+            if let Some(reason) = watch.cut_by(now, &threads.patience) {
+                threads.door.metrics.cut(reason);
+            }
             return;
         }
         let phase = threads.phase.get();

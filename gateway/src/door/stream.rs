@@ -8,6 +8,7 @@ use std::{
     future::Future,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -20,6 +21,7 @@ use tokio::{
 };
 
 use super::watch::{Said, Watch};
+use crate::telemetry::Metrics;
 
 /// Spawns a connection's streams on the thread that the connection lives on.
 #[derive(Clone)]
@@ -27,6 +29,7 @@ pub struct Streams {
     pub watch: Rc<Watch>,
     /// How long a frame may wait for the client's window.
     pub patience: Duration,
+    pub metrics: Arc<Metrics>,
 }
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
@@ -50,7 +53,7 @@ impl<F: Future<Output = ()>> Future for Stream<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        let Streams { watch, patience } = this.streams;
+        let Streams { watch, patience, metrics } = this.streams;
         watch.take_said();
         if this.task.poll(cx).is_ready() {
             return Poll::Ready(());
@@ -65,6 +68,7 @@ impl<F: Future<Output = ()>> Future for Stream<F> {
             None => Poll::Pending,
             Some(over) => {
                 ready!(over.poll(cx));
+                metrics.cut("stalled_stream");
                 // Dropped, the task resets its stream.
                 Poll::Ready(())
             }

@@ -67,6 +67,7 @@ pub struct Watch {
     busy: Cell<usize>,
     stalled: Cell<Option<Instant>>,
     said: Cell<Option<Said>>,
+    flooded: Cell<bool>,
     /// HTTP/2 only.
     chatter: Option<RefCell<Chatter>>,
     link: Rc<Link>,
@@ -81,6 +82,7 @@ impl Watch {
             busy: Cell::new(0),
             stalled: Cell::new(None),
             said: Cell::new(None),
+            flooded: Cell::new(false),
             chatter: (!link.is_one_reply_at_a_time()).then(|| RefCell::new(Chatter::new(now))),
             link: Rc::new(link),
         })
@@ -107,7 +109,19 @@ impl Watch {
             Phase::Idle(since) => waited(since, patience.idle),
             Phase::Busy => false,
         };
-        phase || self.stalled.get().is_some_and(|since| waited(since, patience.stalled))
+        phase || self.is_stalled(now, patience)
+    }
+
+    /// Why a connection that is over was cut off by a guard, in a word for a metric; `None`: it ended, or was idle.
+    pub fn cut_by(&self, now: Instant, patience: &Patience) -> Option<&'static str> {
+        match self.flooded.get() {
+            true => Some("flood"),
+            false => self.is_stalled(now, patience).then_some("stalled"),
+        }
+    }
+
+    fn is_stalled(&self, now: Instant, patience: &Patience) -> bool {
+        self.stalled.get().is_some_and(|since| now.duration_since(since) >= patience.stalled)
     }
 
     /// What the reply that was asked since the last [`Self::take_said`] said last.
@@ -121,6 +135,7 @@ impl Watch {
             let mut chatter = chatter.borrow_mut();
             chatter.hear(bytes);
             return if chatter.is_flood(Instant::now()) {
+                self.flooded.set(true);
                 Err(io::ErrorKind::ConnectionAborted.into())
             } else {
                 Ok(())
@@ -260,7 +275,9 @@ mod tests {
         let _busy = watch.begin();
         watch.took(false);
         assert!(watch.overdue(after(122), &PATIENCE), "a client that does not read");
+        assert_eq!(watch.cut_by(after(122), &PATIENCE), Some("stalled"));
         assert!(watch.took(true), "the reply must be asked again");
         assert!(!watch.overdue(after(10_000), &PATIENCE));
+        assert_eq!(watch.cut_by(after(10_000), &PATIENCE), None);
     }
 }

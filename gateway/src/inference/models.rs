@@ -64,6 +64,13 @@ pub struct Models {
     listed: Vec<(Listed, Arc<Model>)>,
 }
 
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("models: {first} and {second} are two names of one built-in model: keep one of the two entries")]
+pub struct NamedTwice {
+    first: String,
+    second: String,
+}
+
 struct Model {
     names: Vec<String>,
     sent_as: Vec<String>,
@@ -73,10 +80,17 @@ struct Model {
 }
 
 impl Models {
-    pub fn new(config: &Config, catalogue: &Catalogue) -> Self {
+    /// # Errors
+    /// Two entries of the operator's list are one model: by its dated id, and by its alias.
+    pub fn new(config: &Config, catalogue: &Catalogue) -> Result<Self, NamedTwice> {
         let mut models = Self { by_name: HashMap::new(), listed: Vec::new() };
         for entry in &config.models {
             let builtin = catalogue.named(&entry.id);
+            if let Some(builtin) = builtin
+                && let Some(first) = config.models.iter().find(|first| is(builtin, first) && first.id != entry.id)
+            {
+                return Err(NamedTwice { first: first.id.clone(), second: entry.id.clone() });
+            }
             let names = builtin.map_or_else(|| vec![entry.id.as_str()], |builtin| vec![builtin.id, builtin.alias]);
             models.add(&names, Some(entry), builtin, &config.upstreams);
         }
@@ -85,7 +99,7 @@ impl Models {
                 models.add(&[builtin.id, builtin.alias], None, Some(builtin), &config.upstreams);
             }
         }
-        models
+        Ok(models)
     }
 
     /// Its id, whoever asks.
@@ -260,7 +274,7 @@ mod tests {
         );
         let mut config = loaded.unwrap().config;
         config.upstreams[1].zero_retention = true;
-        Models::new(&config, &Catalogue::builtin())
+        Models::new(&config, &Catalogue::builtin()).unwrap()
     }
 
     /// What holds where one policy says this to everybody.
@@ -300,6 +314,22 @@ mod tests {
                 .filter(|family| reason(model.id, &under(json!({"availableModels": [family]}), "any")) == "granted");
             assert_eq!(granted.count(), 1, "{}", model.id);
         }
+    }
+
+    #[test]
+    fn one_model_is_listed_once_whichever_of_its_names_is_written() {
+        let with = |second: &str| {
+            let text = format!(
+                "{FILE}
+        upstreams: [{{provider: anthropic, name: one, auth: {{api_key: k}}}}]
+        models: [{{id: claude-haiku-4-5}}, {{id: {second}}}]"
+            );
+            let loaded = Config::parse(&text, &Environment::default(), &gateway_config::Disk).unwrap();
+            Models::new(&loaded.config, &Catalogue::builtin()).map(drop)
+        };
+        assert_eq!(with("claude-haiku-5-5"), Ok(()));
+        let refused = with("claude-haiku-4-5-20251001").unwrap_err().to_string();
+        assert!(refused.contains("claude-haiku-4-5 ") && refused.contains("claude-haiku-4-5-20251001"), "{refused}");
     }
 
     #[test]

@@ -42,7 +42,7 @@ struct Bootstrap<'a> {
     inference_provider: &'static str,
     inference_gateway_base_url: &'a str,
     inference_credential_kind: &'static str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Said where there are none too: absent, they would be whatever Desktop knows.
     inference_models: Vec<Offered>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     disabled_builtin_tools: Vec<&'a str>,
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_least_is_where_to_go_and_until_when() {
-        let expected = r#"{"inferenceProvider":"gateway","inferenceGatewayBaseUrl":"https://gateway.example.com","inferenceCredentialKind":"interactive","expiresAt":1795386870}"#;
+        let expected = r#"{"inferenceProvider":"gateway","inferenceGatewayBaseUrl":"https://gateway.example.com","inferenceCredentialKind":"interactive","inferenceModels":[],"expiresAt":1795386870}"#;
         assert_eq!(shown(json!({}), json!({}), Vec::new()).to_string(), expected);
     }
 

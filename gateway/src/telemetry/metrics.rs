@@ -94,6 +94,7 @@ pub struct Metrics {
     pub limits_held: Gauge,
     pub limits_unchecked: Counter<u64, AtomicU64>,
     limit_refusals: Family<LimitRefused, Counter>,
+    connection_cuts: Family<Refused, Counter>,
     pub idp_key_fetches: Counter<u64, AtomicU64>,
     pub policy_revision: Gauge,
     pub policies: Gauge,
@@ -142,6 +143,11 @@ impl Metrics {
                 "Requests that passed although a limit could not be checked",
             ),
             limit_refusals: registered(r, "limit_refusals", "Requests that a token limit refused, by limit"),
+            connection_cuts: registered(
+                r,
+                "connection_cuts",
+                "Connections and streams that a guard cut off, by reason",
+            ),
             idp_key_fetches: registered(r, "idp_key_fetches", "Fetches of the identity provider's keys"),
             policy_revision: registered(r, "policy_revision", "The revision of the policies this pod enforces"),
             policies: registered(r, "policies", "How many policies this pod knows"),
@@ -172,6 +178,11 @@ impl Metrics {
 
     pub fn refuse(&self, reason: &'static str) {
         self.refused.get_or_create(&Refused { reason }).inc();
+    }
+
+    /// A flood, or a client that takes nothing.
+    pub fn cut(&self, reason: &'static str) {
+        self.connection_cuts.get_or_create(&Refused { reason }).inc();
     }
 
     pub fn limit_refused(&self, limit: &'static str) {

@@ -77,4 +77,5 @@ fn everything_else_is_named() {
     ] {
         assert_eq!(changed(from, to), [field]);
     }
+    assert_eq!(changed("admin_groups: [finops]", "admin_groups: [platform]"), [""; 0], "taken in place");
 }
