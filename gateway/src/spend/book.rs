@@ -183,7 +183,9 @@ impl Book {
     fn on_share<T>(&self, key: &LimitKey, limit: Amount, now: Instant, act: impl FnOnce(&mut Share) -> T) -> T {
         let mut shelf = self.shelf(&key.subject);
         if let Some(Entry { share, word: _ }) = shelf.get_mut(key) {
-            share.set_limit(limit);
+            if share.set_limit(limit, now) {
+                self.urgent.notify_one();
+            }
             return act(share);
         }
         let entry = Entry { share: Share::new(limit, now), word: word(key) };

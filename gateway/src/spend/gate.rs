@@ -176,10 +176,9 @@ impl Gate {
                 Ok(()) => {}
                 Err(Short::Room) => return Err(self.refusal(&key, need, now)),
                 Err(Short::Lease) if self.fail_closed => return Err(OverLimit::Unchecked { meter, limit }),
-                Err(Short::Lease) => match self.over_by_last_answer(&key, need, now) {
-                    // Who held places then may have left them since.
-                    Some(why) if meter != Meter::ConcurrentRequests => return Err(why),
-                    _ => held.add_regardless(key, limit, amount, now),
+                Err(Short::Lease) => match self.used_up_at_last_answer(&key, need, now) {
+                    Some(why) => return Err(why),
+                    None => held.add_regardless(key, limit, amount, now),
                 },
             }
         }
@@ -192,6 +191,14 @@ impl Gate {
         let Need { meter, limit, amount } = need;
         let outlook = Outlook { meter, limit, heard: &heard };
         (!outlook.covers(amount, now)).then(|| outlook.refusal(amount, now))
+    }
+
+    /// Who only held then, places above all, may have given it back since.
+    fn used_up_at_last_answer(&self, key: &LimitKey, need: Need, now: Instant) -> Option<OverLimit> {
+        let heard = self.book.heard(key)?;
+        let Need { meter, limit, amount } = need;
+        let outlook = Outlook { meter, limit, heard: &heard };
+        (!outlook.covers_by_use(amount, now)).then(|| outlook.refusal(amount, now))
     }
 
     fn refusal(&self, key: &LimitKey, need: Need, now: Instant) -> OverLimit {

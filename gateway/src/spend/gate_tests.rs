@@ -314,6 +314,15 @@ async fn who_was_over_at_the_last_answer_stays_refused_until_the_period_ends() {
 }
 
 #[tokio::test]
+async fn who_only_held_at_the_last_answer_passes_during_an_outage() {
+    let stage = Stage::new(false, SHORT);
+    stage.row(Meter::TokensPerDay, |row| (row.used, row.elsewhere) = (400, 600));
+    after_the_lease(&stage, &per_day(1_000), 10).await;
+    assert!(stage.pass_alone(&per_day(1_000), 600).await.is_ok());
+    assert!(matches!(refused(stage.pass_alone(&per_day(1_000), 601).await), Some(OverLimit::Reached { .. })));
+}
+
+#[tokio::test]
 async fn where_the_operator_wants_it_nobody_passes_unchecked() {
     let stage = Stage::new(true, SHORT);
     after_the_lease(&stage, &per_day(1_000), 10).await;
