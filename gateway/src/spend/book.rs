@@ -17,13 +17,13 @@ use aws_lc_rs::digest;
 use tokio::sync::{Notify, watch};
 
 use super::{
-    Amount, LimitKey, Meter, Pace,
+    Amount, LimitKey, Meter, Pace, Reach,
     escrow::{Answer, Heard, Report, Share, Short},
 };
 use crate::identity::Subject;
 
 const SHELVES: usize = 32;
-/// About the most reports of one flush: a statement that the store answers well within its time limit.
+/// The most reports of one flush for people of whom it counts nothing.
 const MOST_REPORTS: usize = 4_000;
 
 type Shelf = HashMap<LimitKey, Entry>;
@@ -115,14 +115,19 @@ impl Book {
         self.len() == 0
     }
 
-    /// What the next flush says. Shares that are nothing any more are dropped.
+    /// What the next flush says, of everybody.
     pub fn reports(&self, now: Instant) -> Vec<Report> {
-        self.collect(|key, share| share.report(key, now, &self.pace), |share| share.is_memory(now))
+        self.reports_within(&Reach::default(), now)
+    }
+
+    /// What the next flush says. Shares that are nothing any more are dropped.
+    pub fn reports_within(&self, reach: &Reach, now: Instant) -> Vec<Report> {
+        self.collect(reach, |key, share| share.report(key, now, &self.pace), |share| share.is_memory(now))
     }
 
     /// What the last flush says: every share is given back.
-    pub fn last_reports(&self) -> Vec<Report> {
-        self.collect(|key, share| share.close(key), |_| false)
+    pub fn last_reports(&self, reach: &Reach) -> Vec<Report> {
+        self.collect(reach, |key, share| share.close(key), |_| false)
     }
 
     /// The answers to the reports of a flush that was last sent at `sent_at`.
@@ -163,19 +168,23 @@ impl Book {
 
     fn collect(
         &self,
+        reach: &Reach,
         report: impl Fn(&LimitKey, &mut Share) -> Option<Report>,
         is_worth_keeping: impl Fn(&Share) -> bool,
     ) -> Vec<Report> {
         let (mut reports, first) = (Vec::new(), self.turn.fetch_add(1, Ordering::Relaxed));
         for shelf in (0..SHELVES).map(|n| &self.shelves[first.wrapping_add(n) % SHELVES]) {
             lock(shelf).retain(|key, Entry { share, word: _ }| {
+                let has_place = reports.len() < MOST_REPORTS || reach.takes(&key.subject);
+                if reach.leaves(&key.subject) || !has_place {
+                    return true;
+                }
                 reports.extend(report(key, share));
                 !share.is_empty() || is_worth_keeping(share)
             });
-            if reports.len() >= MOST_REPORTS {
-                self.urgent.notify_one();
-                break;
-            }
+        }
+        if reports.len() >= MOST_REPORTS {
+            self.urgent.notify_one();
         }
         reports
     }

@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use gateway_config::TokenLimits;
 
 use super::{
-    Aftermath, Amount, Book, Counts, Estimate, Gate, Held, LimitKey, Meter, Needs, OverLimit, Pace,
+    Aftermath, Amount, Book, Counts, Estimate, Gate, Held, LimitKey, Meter, Needs, OverLimit, Pace, Reach,
     escrow::{Answer, Report},
 };
 use crate::identity::Subject;
@@ -235,7 +235,7 @@ async fn what_is_larger_than_the_limit_passes_only_where_nothing_was_used() {
     let whole = stage.pass(&per_day(1_000), 5_000).await.unwrap();
     drop(whole);
     stage.row(Meter::TokensPerDay, |row| (row.used, row.granted) = (1, 0));
-    stage.book.last_reports();
+    stage.book.last_reports(&Reach::default());
     let other = Stage::calm();
     other.row(Meter::TokensPerDay, |row| row.used = 1);
     let refusal = refused(other.pass(&per_day(1_000), 5_000).await);
