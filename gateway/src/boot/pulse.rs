@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::{
     sync::Notify,
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     policy::{Applied, LivePolicies, StoredPolicies},
     session::Sessions,
     store::{
-        Store, StoreError,
+        AT_ONCE, Store, StoreError,
         pod::{Condition, Heads, Pod},
     },
 };
@@ -54,6 +54,8 @@ impl Pulse {
         let mut tasks = JoinSet::new();
         let (store, rung) = (body.store.clone(), bell.clone());
         tasks.spawn(async move { store.listen(|| rung.notify_one()).await });
+        let (clock, usage_kept) = (body.clock.clone(), body.usage_kept);
+        tasks.spawn(Broom { store: body.store.clone(), clock, usage_kept }.live());
         tasks.spawn(body.live(bell));
         Ok(Self { _tasks: tasks })
     }
@@ -115,9 +117,31 @@ impl Body {
         self.sessions.sweep().await?;
         self.store.forget_applied_before_three_days().await?;
         self.store.delete_pods_unseen_for_a_day().await?;
-        self.store.delete_limits_that_are_over().await?;
+        Ok(())
+    }
+}
+
+/// Sweeps the ledger: it can be large, and no beat waits for it.
+struct Broom {
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+    usage_kept: Months,
+}
+
+impl Broom {
+    async fn live(self) {
+        loop {
+            sleep(BETWEEN_SWEEPS).await;
+            if let Err(error) = self.sweep().await {
+                tracing::debug!(%error, "what is over stays in the ledger until the next sweep");
+            }
+        }
+    }
+
+    async fn sweep(&self) -> Result<(), StoreError> {
+        while self.store.delete_limits_that_are_over().await? >= AT_ONCE.cast_unsigned() {}
         if let Some(kept_from) = self.clock.now().checked_sub_months(self.usage_kept) {
-            self.store.delete_usage_before(kept_from).await?;
+            while self.store.delete_usage_before(kept_from).await? >= AT_ONCE.cast_unsigned() {}
         }
         Ok(())
     }
