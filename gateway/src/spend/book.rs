@@ -73,10 +73,13 @@ impl Book {
         self.on_share(key, limit, now, |share| share.hold_regardless(amount, now));
     }
 
-    /// Ends `held` of what is held, of which `spent` was used up.
+    /// Ends `held` of what is held, of which `spent` was used up. What comes back goes on at once where another pod waits.
     pub fn settle(&self, key: &LimitKey, held: Amount, spent: Amount, now: Instant) {
         if let Some(entry) = self.shelf(&key.subject).get_mut(key) {
             entry.share.settle(held, spent, now);
+            if entry.share.is_urgent() {
+                self.urgent.notify_one();
+            }
         }
     }
 
@@ -143,6 +146,15 @@ impl Book {
         if is_urgent {
             self.urgent.notify_one();
         }
+    }
+
+    /// After [`learn`](Self::learn): these were reported in the same flush. How many of them it did not answer.
+    pub fn pass_over(&self, reported: &[Report]) -> usize {
+        let is_passed_over = |report: &&Report| {
+            let mut shelf = self.shelf(&report.key.subject);
+            shelf.get_mut(&report.key).is_some_and(|entry| entry.share.was_passed_over())
+        };
+        reported.iter().filter(is_passed_over).count()
     }
 
     /// The store rang: of the limits that it names, somebody elsewhere waits for share, or what is waited for here may be

@@ -190,3 +190,19 @@ fn a_flush_that_leaves_counts_behind_leaves_their_charge_too() {
         ledger.acknowledge(sequence);
     }
 }
+
+#[tokio::test]
+async fn what_comes_back_while_another_pod_waits_is_given_at_once() {
+    let now = Instant::now();
+    let key = key(Meter::ConcurrentRequests);
+    let book = granted(Meter::ConcurrentRequests, 1, now);
+    let mut held = Held::new(book.clone(), false);
+    held.try_add(key.clone(), LIMIT, 1, now).unwrap();
+    book.reports(now);
+    book.learn(&[Answer { wanted_elsewhere: true, ..granting(&key, 1) }], now);
+    // What was urgent before.
+    let _ = tokio::time::timeout(Duration::from_millis(10), book.urgent()).await;
+    drop(held);
+    tokio::time::timeout(Duration::from_secs(5), book.urgent()).await.unwrap();
+    assert_eq!(only(book.reports(now)).given_back, 1);
+}

@@ -141,6 +141,10 @@ impl Rounds {
             Ok(answers) => {
                 ledger.acknowledge(flush.sequence);
                 book.learn(&answers, now);
+                let unanswered = book.pass_over(&flush.reports);
+                if unanswered > 0 {
+                    tracing::error!(unanswered, "the store did not answer all reports of a flush");
+                }
                 self.under_way = None;
                 self.has_complained = false;
                 true

@@ -68,7 +68,7 @@ impl Gate {
         let visitor = Visitor { subject, needs, since: Instant::now() };
         match self.try_hold(visitor, visitor.since) {
             Ok(held) => Ok(held),
-            Err(shortages) => self.edge(visitor, shortages).await,
+            Err(_) => self.edge(visitor).await,
         }
     }
 
@@ -108,9 +108,14 @@ impl Gate {
     }
 
     /// Asks for more, and waits for what comes.
-    async fn edge(&self, visitor: Visitor<'_>, mut shortages: Shortages) -> Result<Held, OverLimit> {
+    async fn edge(&self, visitor: Visitor<'_>) -> Result<Held, OverLimit> {
         let until = visitor.since + self.book.pace().patience;
         let (mut news, mut wants) = (self.book.news(), Vec::<Want>::new());
+        // What was answered between the first try and the line above is no news any more.
+        let mut shortages = match self.try_hold(visitor, Instant::now()) {
+            Ok(held) => return Ok(held),
+            Err(shortages) => shortages,
+        };
         loop {
             let now = Instant::now();
             let lacks_lease = shortages.iter().any(|(_, short)| *short == Short::Lease);

@@ -212,6 +212,14 @@ impl Share {
         });
     }
 
+    /// The store has answered the flush, and not this report: what it said is taken for heard, so that it is not said again.
+    /// True where there was a report.
+    pub fn was_passed_over(&mut self) -> bool {
+        let Some(Sent { spent, given_back }) = self.sent.take() else { return false };
+        self.granted -= spent + given_back;
+        true
+    }
+
     /// Nothing is granted, held, owed or wanted: it can be dropped.
     pub fn is_empty(&self) -> bool {
         let nothing = (self.granted, self.spent, self.held) == (0, 0, 0);

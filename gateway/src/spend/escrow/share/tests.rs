@@ -194,3 +194,16 @@ fn sessions_with_different_limits_take_the_smaller_one() {
     share.set_limit(100, now + STEADY * 6);
     assert_eq!(share.limit, 100, "nobody says the smaller one any more");
 }
+
+#[test]
+fn a_report_that_is_passed_over_does_not_silence_the_share() {
+    let (mut share, now, pace) = granted(10);
+    share.hold_regardless(4, now);
+    share.settle(4, 4, now);
+    share.report(&key(), now, &pace).unwrap();
+    assert!(share.was_passed_over() && !share.was_passed_over());
+    assert_eq!(share.room(), 6);
+    share.hold_regardless(1, now);
+    share.settle(1, 1, now);
+    assert_eq!(share.report(&key(), now, &pace).unwrap().spent, 1);
+}
