@@ -158,7 +158,11 @@ impl Rounds {
 
     /// The store's health has logged that it is away; a statement that it refused is our own fault, said once.
     fn complain(&mut self, error: &StoreError) {
-        if !error.is_unavailable() && !self.has_complained {
+        if error.is_unavailable() {
+            return;
+        }
+        self.parts.ledger.refuse();
+        if !self.has_complained {
             self.has_complained = true;
             tracing::error!(?error, "usage cannot be told to the store; it is kept");
         }

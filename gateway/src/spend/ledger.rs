@@ -34,6 +34,8 @@ struct Inner {
     counted: Accumulators,
     /// In the flush that is under way.
     taken: Option<Taken>,
+    /// The store refuses it, which waiting does not mend.
+    is_refused: bool,
     largest_flush: usize,
     acknowledged: i64,
     /// Replies that have a line and go on: a journal that is written anew needs them.
@@ -67,6 +69,8 @@ pub struct Unflushed {
     pub age: Duration,
     /// False: a kill would lose it.
     pub in_journal: bool,
+    /// The store is there and refuses it.
+    pub is_refused: bool,
 }
 
 impl Ledger {
@@ -75,6 +79,7 @@ impl Ledger {
             journal: Journal::open(directory, owner),
             counted: Accumulators::default(),
             taken: None,
+            is_refused: false,
             largest_flush: LARGEST_FLUSH,
             acknowledged: 0,
             open: HashMap::new(),
@@ -101,8 +106,14 @@ impl Ledger {
     pub fn acknowledge(&self, sequence: i64) {
         let mut inner = self.inner();
         inner.acknowledged = sequence;
+        inner.is_refused = false;
         inner.journal.append(&Line::Acknowledged(sequence));
         inner.taken.take_if(|taken| taken.sequence <= sequence);
+    }
+
+    /// The store has refused what was taken; it is kept.
+    pub fn refuse(&self) {
+        self.inner().is_refused = true;
     }
 
     /// Whether there is another flush's worth of counts: a store that was away has much to hear.
@@ -144,6 +155,7 @@ impl Ledger {
             keys: inner.counted.len() + inner.taken.as_ref().map_or(0, |taken| taken.tallies.len()),
             age: since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
             in_journal: inner.journal.is_sound(),
+            is_refused: inner.is_refused,
         }
     }
 
@@ -231,7 +243,7 @@ impl Inner {
     /// The same in fewer lines: what open replies had come to is known, and what is unflushed stands as if it were a reply
     /// for each key.
     fn rewrite(&mut self) {
-        let Self { journal, counted, taken, acknowledged, open, next_reply, largest_flush: _ } = self;
+        let Self { journal, counted, taken, acknowledged, open, next_reply, is_refused: _, largest_flush: _ } = self;
         let mut anonymous = |key, tally| {
             let reply = *next_reply;
             *next_reply += 1;
