@@ -150,6 +150,12 @@ BEGIN
             l.needed > 0 AND moment < l.wanted_until AS wants,
             l.incarnation <> flushed_by AND l.lease_until <= moment AND l.charged = 0 AS is_ended,
             CASE WHEN r.period = 'always' THEN 0 ELSE l.held END AS charge,
+            -- A guess that is past: its period is over, or the bucket has refilled it.
+            l.incarnation <> flushed_by AND l.charged <> 0 AND CASE r.period
+                WHEN 'minute' THEN div(greatest(r."limit", 0)::numeric
+                    * greatest(round(extract(epoch FROM moment - l.charged_at)::numeric * 1000000), 0), 60000000) >= l.charged
+                ELSE l.charged_at < r.since
+            END AS is_past,
             r.left_before
         FROM share l
         JOIN rolled r ON l.subject = r.subject AND l.meter = r.meter
@@ -230,7 +236,7 @@ BEGIN
     ), ended AS (
         DELETE FROM share l
         USING lease e
-        WHERE (e.is_closed OR e.is_ended AND e.charge = 0)
+        WHERE (e.is_closed OR e.is_past OR e.is_ended AND e.charge = 0)
             AND l.subject = e.subject AND l.meter = e.meter AND l.incarnation = e.incarnation
     ), charged AS (
         UPDATE share l

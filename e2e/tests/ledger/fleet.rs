@@ -28,7 +28,7 @@ pub(crate) struct Fleet {
     pub(crate) people: People,
     pub(crate) postgres: Postgres,
     pub(crate) wire: Wire,
-    _provider: Provider,
+    pub(crate) provider: Provider,
     database: String,
     _identity: OpenIdProvider,
 }
@@ -61,7 +61,7 @@ impl Fleet {
             pods.push(Pod { gateway: config.start().await.unwrap(), metrics });
         }
         let people = People::of(&pods[0].gateway).await.unwrap();
-        Self { pods, people, postgres, wire, _provider: provider, database, _identity: identity }
+        Self { pods, people, postgres, wire, provider, database, _identity: identity }
     }
 
     /// A client of each pod.

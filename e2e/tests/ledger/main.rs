@@ -5,6 +5,7 @@
 
 mod counts;
 mod crashes;
+mod cut;
 mod fleet;
 mod told;
 mod traffic;

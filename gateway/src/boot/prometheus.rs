@@ -49,10 +49,11 @@ async fn scrape(State(scraped): State<Scraped>) -> impl IntoResponse {
     metrics.policies.set(i64::try_from(policies.count()).unwrap_or(i64::MAX));
     metrics.policy_reload_failed.set(i64::from(policies.is_refusing()));
     metrics.log_lines_dropped.set(i64::try_from(lines.dropped()).unwrap_or(i64::MAX));
-    let Unflushed { keys, age, in_journal } = shared.ledger.unflushed(Instant::now());
+    let Unflushed { keys, age, in_journal, is_refused } = shared.ledger.unflushed(Instant::now());
     metrics.ledger_unflushed_keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
     metrics.ledger_unflushed_seconds.set(age.as_secs_f64());
     metrics.ledger_in_journal.set(i64::from(in_journal));
+    metrics.ledger_refused.set(i64::from(is_refused));
     let gate = &shared.limits.gate;
     metrics.limits_held.set(i64::from(gate.holds_limits()));
     metrics.limits_unchecked.inner().store(gate.unchecked(), Ordering::Relaxed);

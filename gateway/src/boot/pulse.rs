@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::{
     sync::Notify,
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     policy::{Applications, Applied, LivePolicies, StoredPolicies},
     session::Sessions,
     store::{
-        Store, StoreError,
+        AT_ONCE, Store, StoreError,
         pod::{Condition, Heads, Pod},
     },
 };
@@ -56,6 +56,8 @@ impl Pulse {
         let mut tasks = JoinSet::new();
         let (store, rung) = (body.store.clone(), bell.clone());
         tasks.spawn(async move { store.listen(|| rung.notify_one()).await });
+        let (clock, usage_kept) = (body.clock.clone(), body.usage_kept);
+        tasks.spawn(Broom { store: body.store.clone(), clock, usage_kept }.live());
         tasks.spawn(body.live(bell));
         Ok(Self { _tasks: tasks })
     }
@@ -111,8 +113,6 @@ impl Body {
             self.sessions.sweep().await,
             self.store.forget_applied_before_three_days().await.map(drop),
             self.store.delete_pods_unseen_for_a_day().await.map(drop),
-            self.store.delete_limits_that_are_over().await.map(drop),
-            self.delete_old_usage().await,
         ];
         for error in parts.into_iter().filter_map(Result::err) {
             tracing::debug!(%error, "what is over stays in the store until the next sweep");
@@ -136,11 +136,30 @@ impl Body {
         }
         Ok(())
     }
+}
 
-    async fn delete_old_usage(&self) -> Result<(), StoreError> {
-        match self.clock.now().checked_sub_months(self.usage_kept) {
-            Some(kept_from) => self.store.delete_usage_before(kept_from).await.map(drop),
-            None => Ok(()),
+/// Sweeps the ledger: it can be large, and no beat waits for it.
+struct Broom {
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+    usage_kept: Months,
+}
+
+impl Broom {
+    async fn live(self) {
+        loop {
+            sleep(BETWEEN_SWEEPS).await;
+            if let Err(error) = self.sweep().await {
+                tracing::debug!(%error, "what is over stays in the ledger until the next sweep");
+            }
         }
+    }
+
+    async fn sweep(&self) -> Result<(), StoreError> {
+        while self.store.delete_limits_that_are_over().await? >= AT_ONCE.cast_unsigned() {}
+        if let Some(kept_from) = self.clock.now().checked_sub_months(self.usage_kept) {
+            while self.store.delete_usage_before(kept_from).await? >= AT_ONCE.cast_unsigned() {}
+        }
+        Ok(())
     }
 }

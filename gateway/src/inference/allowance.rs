@@ -55,6 +55,7 @@ pub async fn allow(
     let Limits { gate, recents } = &shared.limits;
     let (estimate, lesson) = recents.estimate(asking.asked());
     report.aftermath.lesson = Some(lesson);
+    report.input_estimate = estimate.uncached;
     for (audited, verdict) in effective.audited.iter().zip(&mut report.audited) {
         let over = asking.on_trial(gate, audited, estimate, &mut report.aftermath.watched);
         if let (Some(over), true) = (over, verdict.is_grant()) {

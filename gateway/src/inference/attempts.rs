@@ -6,7 +6,7 @@
 //! was passed on.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -138,7 +138,10 @@ impl Attempts<'_> {
         let pool = self.pools.of(target.upstream);
         let since = Instant::now();
         report.attempts += 1;
-        let received = match tokio::time::timeout(self.shared.ttfb, self.send(target, upstream, pool)).await {
+        let has_all = report.awaits(&self.shared.ledger, &upstream.name);
+        let received = tokio::time::timeout(self.shared.ttfb, self.send(target, upstream, pool, &has_all)).await;
+        report.awaits_nobody();
+        let received = match received {
             Ok(Ok(received)) => received,
             Ok(Err(reason)) => {
                 self.log(upstream, &reason);
@@ -165,21 +168,32 @@ impl Attempts<'_> {
     }
 
     /// On a kept connection if there is one; a second time on a new one when that turns out to be closed.
-    async fn send(&self, target: &Target, upstream: &Upstream, pool: &Pool) -> Result<Received, String> {
+    async fn send(
+        &self,
+        target: &Target,
+        upstream: &Upstream,
+        pool: &Pool,
+        has_all: &Arc<AtomicBool>,
+    ) -> Result<Received, String> {
         if let Some(kept) = pool.take(Instant::now()) {
-            match kept.send(self.request(target, upstream)?).await {
+            match kept.send(self.request(target, upstream, has_all)?).await {
                 Ok(received) => return Ok(received),
                 Err(SendError::Stale) => {}
                 Err(error) => return Err(describe(&error)),
             }
         }
         let fresh = Box::pin(upstream.connect(&self.shared.egress)).await.map_err(|error| describe(&error))?;
-        fresh.send(self.request(target, upstream)?).await.map_err(|error| describe(&error))
+        fresh.send(self.request(target, upstream, has_all)?).await.map_err(|error| describe(&error))
     }
 
-    fn request(&self, target: &Target, upstream: &Upstream) -> Result<http::Request<crate::upstream::Spliced>, String> {
+    fn request(
+        &self,
+        target: &Target,
+        upstream: &Upstream,
+        has_all: &Arc<AtomicBool>,
+    ) -> Result<http::Request<crate::upstream::Spliced>, String> {
         let path = self.head.uri.path_and_query().map_or("/v1/messages", |path| path.as_str());
-        let body = self.prompt.body(target.replacement.as_ref());
+        let body = self.prompt.body(target.replacement.as_ref()).saying_when_sent(has_all.clone());
         upstream.request(path, &self.head.headers, self.person, body).map_err(|error| error.to_string())
     }
 

@@ -19,7 +19,7 @@ use super::{
     models::Models,
     refusal::Refusal,
     relay::{Relay, Source},
-    report::{Ending, Report},
+    report::{BYTES_PER_TOKEN, Ending, Report},
     verdict,
 };
 use crate::{
@@ -125,6 +125,7 @@ impl Desk {
         report.policy = effective.applied().cloned();
         let granted = models.grant_all(&prompt.model, &prompt.other_models, &effective)?;
         if report.endpoint == Endpoint::Messages {
+            report.input_estimate = prompt.text_bytes() as u64 / BYTES_PER_TOKEN;
             let (subject, headers) = (&admitted.person().sub, &head.headers);
             let asking = Asking { request_id, subject, headers, prompt: &prompt, model: &granted };
             allow(&self.shared, &effective, &asking, report).await?;

@@ -168,7 +168,10 @@ impl Relay {
     /// Shows the tap what came and returns what may go on: whole events of a stream, everything of anything else.
     fn pass(&mut self, chunk: Bytes) -> Bytes {
         match &mut self.tap {
-            Tap::Blind => chunk,
+            Tap::Blind(bytes) => {
+                *bytes += chunk.len() as u64;
+                chunk
+            }
             Tap::Json(tap) => {
                 tap.look(&chunk);
                 chunk
@@ -287,6 +290,9 @@ impl Drop for Relay {
         if self.end == End::Open && self.link.cut.get() {
             self.report.ending = Ending::Drained;
         }
+        if let Some(text_bytes) = self.tap.unsaid() {
+            self.report.ended_unsaid(text_bytes);
+        }
     }
 }
 
@@ -298,6 +304,6 @@ fn tap_for(headers: &HeaderMap) -> Tap {
     } else if plain && kind.starts_with(b"application/json") {
         Tap::Json(JsonTap::default())
     } else {
-        Tap::Blind
+        Tap::Blind(0)
     }
 }

@@ -1,6 +1,12 @@
 //! What is said about a request when it is over, however it ended: one audit line and the counters.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use serde::Serialize;
 
@@ -15,6 +21,9 @@ use crate::{
         metrics::{Answered, Endpoint, Outcome, TokenKind, Tokens, UpstreamAttempt},
     },
 };
+
+/// Where nothing says what text came to (`upstreams.md`).
+pub const BYTES_PER_TOKEN: u64 = 4;
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -55,7 +64,17 @@ pub struct Report {
     /// What the request holds of its person's limits, until there is a reply to charge it to.
     pub held: Option<Held>,
     reply: Option<OpenReply>,
+    /// In tokens; counts where the provider has not said it.
+    pub input_estimate: u64,
+    awaited: Option<Awaited>,
     since: Instant,
+}
+
+/// An upstream that has not answered yet.
+struct Awaited {
+    ledger: Arc<Ledger>,
+    upstream: String,
+    has_all: Arc<AtomicBool>,
 }
 
 #[derive(Serialize)]
@@ -114,6 +133,8 @@ impl Report {
             aftermath: Aftermath::default(),
             held: None,
             reply: None,
+            input_estimate: 0,
+            awaited: None,
             since: Instant::now(),
         }
     }
@@ -127,6 +148,19 @@ impl Report {
         let waited = since.elapsed();
         self.metrics.first_byte_seconds.observe(waited.as_secs_f64());
         self.first_byte_ms = Some(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// An upstream is about to be asked. To be set when it has the whole request: it then works for a client that leaves, too.
+    pub fn awaits(&mut self, ledger: &Arc<Ledger>, upstream: &str) -> Arc<AtomicBool> {
+        let has_all = Arc::<AtomicBool>::default();
+        self.awaited =
+            Some(Awaited { ledger: ledger.clone(), upstream: upstream.to_owned(), has_all: has_all.clone() });
+        has_all
+    }
+
+    /// The upstream has answered, or failed: then nothing is charged.
+    pub fn awaits_nobody(&mut self) {
+        self.awaited = None;
     }
 
     /// An upstream has answered: from here on the reply counts.
@@ -144,6 +178,36 @@ impl Report {
         if usage != self.usage {
             self.usage = usage;
             self.record();
+        }
+    }
+
+    /// A reply that succeeded has ended before it said what it came to, and this much of its text went by.
+    pub fn ended_unsaid(&mut self, text_bytes: u64) {
+        if self.endpoint == Endpoint::Messages && (200..300).contains(&self.status) {
+            let passed = text_bytes / BYTES_PER_TOKEN;
+            self.usage.output_tokens = Some(self.usage.output_tokens.unwrap_or_default().max(passed));
+            self.estimate_input();
+        }
+    }
+
+    /// The client has left an upstream that had begun to work for it.
+    fn charge_awaited(&mut self) {
+        if let Some(Awaited { ledger, upstream, has_all }) = self.awaited.take()
+            && has_all.load(Ordering::Relaxed)
+        {
+            self.upstream = Some(upstream);
+            self.begin_reply(&ledger);
+            if self.reply.is_some() {
+                self.estimate_input();
+            }
+        }
+    }
+
+    fn estimate_input(&mut self) {
+        if self.usage.input_tokens.is_none() {
+            self.usage.input_tokens = Some(self.input_estimate);
+            // A guess teaches nothing.
+            self.aftermath.lesson = None;
         }
     }
 
@@ -188,6 +252,7 @@ impl Report {
 
 impl Drop for Report {
     fn drop(&mut self) {
+        self.charge_awaited();
         // Also a reply without any usage is a request.
         self.record();
         let counts = self.reply.is_some().then(|| self.usage.counts());

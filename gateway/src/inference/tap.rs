@@ -12,12 +12,17 @@ use super::{scan, usage::Usage};
 /// A JSON reply larger than this is passed on unread.
 const LARGEST_JSON: usize = 16 * 1024 * 1024;
 
+/// What stands in a `content_block_delta` beside its text: at least so much.
+const ENVELOPE: u64 =
+    br#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":""}}"#.len() as u64;
+
 /// What a reply's bytes are, by its `content-type`.
 #[derive(Debug)]
 pub enum Tap {
     Stream(StreamTap),
     Json(JsonTap),
-    Blind,
+    /// How many bytes went by.
+    Blind(u64),
 }
 
 impl Tap {
@@ -25,7 +30,16 @@ impl Tap {
         match self {
             Self::Stream(tap) => tap.usage,
             Self::Json(tap) => tap.usage(),
-            Self::Blind => Usage::default(),
+            Self::Blind(_) => Usage::default(),
+        }
+    }
+
+    /// How many bytes of text went by, while the reply has not said what it came to as a whole.
+    pub fn unsaid(&self) -> Option<u64> {
+        match self {
+            Self::Stream(tap) => (!tap.is_said).then_some(tap.text_bytes),
+            Self::Json(tap) => (!tap.is_said).then_some(tap.length as u64),
+            Self::Blind(bytes) => Some(*bytes),
         }
     }
 }
@@ -49,6 +63,12 @@ pub struct StreamTap {
     pub usage: Usage,
     /// `message_stop` or an `error` event came: the stream is whole.
     pub finished: bool,
+    /// The last usage came.
+    is_said: bool,
+    /// Of the content that went by, what is text.
+    text_bytes: u64,
+    /// Of this event, if it is content.
+    event_bytes: u64,
     kind: Kind,
     /// A line that an earlier chunk began.
     partial: Vec<u8>,
@@ -63,6 +83,7 @@ enum Kind {
     Unnamed,
     Usage,
     End,
+    Content,
     Other,
 }
 
@@ -85,6 +106,7 @@ impl StreamTap {
     pub fn look(&mut self, mut chunk: &[u8]) {
         while let Some(newline) = memchr(b'\n', chunk) {
             let (line, rest) = (&chunk[..newline], &chunk[newline + 1..]);
+            self.weigh(line);
             if self.skipping {
                 self.skipping = false;
             } else if self.partial.is_empty() {
@@ -96,7 +118,15 @@ impl StreamTap {
             }
             chunk = rest;
         }
+        self.weigh(chunk);
         self.keep(chunk);
+    }
+
+    /// A part of a line, or all of it.
+    fn weigh(&mut self, line: &[u8]) {
+        if self.kind == Kind::Content {
+            self.event_bytes += line.len() as u64;
+        }
     }
 
     /// The beginning of a line, kept only while it may matter.
@@ -118,7 +148,7 @@ impl StreamTap {
             Kind::Usage => false,
             // Long enough to hold a field's name and, in data, the type of the frame.
             Kind::Unnamed => line.len() > 256 && !names_usage(line),
-            Kind::End | Kind::Other => line.len() > 64,
+            Kind::End | Kind::Content | Kind::Other => line.len() > 64,
         };
         long || line.len() > LARGEST_JSON
     }
@@ -130,11 +160,13 @@ impl StreamTap {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
             self.finished |= self.kind == Kind::End;
+            self.text_bytes += std::mem::take(&mut self.event_bytes).saturating_sub(ENVELOPE);
             self.kind = Kind::Unnamed;
         } else if let Some(name) = line.strip_prefix(b"event:") {
             self.kind = match name.trim_ascii() {
                 b"message_start" | b"message_delta" => Kind::Usage,
                 b"message_stop" | b"error" => Kind::End,
+                b"content_block_delta" => Kind::Content,
                 _ => Kind::Other,
             };
         } else if let Some(data) = line.strip_prefix(b"data:")
@@ -151,6 +183,7 @@ impl StreamTap {
 
     fn data(&mut self, data: &[u8]) {
         let Ok(frame) = serde_json::from_slice::<Frame>(data) else { return };
+        self.is_said |= frame.usage.is_some_and(|usage| usage.output_tokens.is_some());
         for usage in [frame.message.and_then(|message| message.usage), frame.usage].iter().flatten() {
             self.usage.update(usage);
         }
@@ -173,6 +206,8 @@ fn names_end(data: &[u8]) -> bool {
 pub struct JsonTap {
     chunks: Vec<Bytes>,
     length: usize,
+    /// Its usage was read.
+    is_said: bool,
 }
 
 impl JsonTap {
@@ -198,6 +233,7 @@ impl JsonTap {
         let Ok([usage, counted]) = scan::members(text, ["usage", "input_tokens"]) else { return Usage::default() };
         let counted = counted.and_then(|span| serde_json::from_slice(&text[span]).ok());
         let reported = usage.and_then(|span| serde_json::from_slice::<Usage>(&text[span]).ok());
+        self.is_said = reported.is_some();
         reported.unwrap_or(Usage { input_tokens: counted, ..Usage::default() })
     }
 }

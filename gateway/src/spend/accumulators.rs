@@ -28,11 +28,16 @@ impl Accumulators {
         }
     }
 
-    /// Takes at most `most` keys out.
+    /// Takes about `most` keys out: whoever is begun is taken whole.
     pub fn take(&mut self, most: usize) -> Tallies {
         let mut taken: Tallies = std::mem::take(&mut self.tallies).into_iter().collect();
         taken.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        self.tallies = taken.split_off(taken.len().min(most)).into_iter().collect();
+        let is_next_person = |pair: &[(Arc<UsageKey>, Tally)]| pair[0].0.subject != pair[1].0.subject;
+        let whole = match most.checked_sub(1).and_then(|last| taken.get(last..)) {
+            Some(from_last) => from_last.windows(2).position(is_next_person).map(|more| most + more),
+            None => None,
+        };
+        self.tallies = taken.split_off(whole.unwrap_or(taken.len())).into_iter().collect();
         self.since = self.since.filter(|_| !self.tallies.is_empty());
         taken
     }
@@ -89,5 +94,20 @@ mod tests {
         ["c", "a", "b"].iter().for_each(|subject| sums.add(&key(subject), Tally::from(vec![1]), now));
         assert_eq!(sums.take(2).len(), 2);
         assert_eq!((sums.len(), sums.since()), (1, Some(now)));
+    }
+
+    #[test]
+    fn nobody_is_taken_in_part() {
+        let (mut sums, now) = (Accumulators::default(), Instant::now());
+        let of = |subject: &str, model: usize| {
+            Arc::new(UsageKey { model: format!("model {model}"), ..(*key(subject)).clone() })
+        };
+        for (subject, models) in [("a", 3), ("b", 2), ("c", 1)] {
+            (0..models).for_each(|model| sums.add(&of(subject, model), Tally::from(vec![1]), now));
+        }
+        assert_eq!(sums.take(1).len(), 3);
+        assert_eq!(sums.take(2).len(), 2);
+        assert_eq!(sums.take(9).len(), 1);
+        assert!(sums.take(1).is_empty());
     }
 }

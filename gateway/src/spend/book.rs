@@ -17,13 +17,13 @@ use aws_lc_rs::digest;
 use tokio::sync::{Notify, watch};
 
 use super::{
-    Amount, LimitKey, Meter, Pace,
+    Amount, LimitKey, Meter, Pace, Reach,
     escrow::{Answer, Heard, Report, Share, Short},
 };
 use crate::identity::Subject;
 
 const SHELVES: usize = 32;
-/// About the most reports of one flush: a statement that the store answers well within its time limit.
+/// The most reports of one flush for people of whom it counts nothing.
 const MOST_REPORTS: usize = 4_000;
 
 type Shelf = HashMap<LimitKey, Entry>;
@@ -73,10 +73,13 @@ impl Book {
         self.on_share(key, limit, now, |share| share.hold_regardless(amount, now));
     }
 
-    /// Ends `held` of what is held, of which `spent` was used up.
+    /// Ends `held` of what is held, of which `spent` was used up. What comes back goes on at once where another pod waits.
     pub fn settle(&self, key: &LimitKey, held: Amount, spent: Amount, now: Instant) {
         if let Some(entry) = self.shelf(&key.subject).get_mut(key) {
             entry.share.settle(held, spent, now);
+            if entry.share.is_urgent() {
+                self.urgent.notify_one();
+            }
         }
     }
 
@@ -115,14 +118,19 @@ impl Book {
         self.len() == 0
     }
 
-    /// What the next flush says. Shares that are nothing any more are dropped.
+    /// What the next flush says, of everybody.
     pub fn reports(&self, now: Instant) -> Vec<Report> {
-        self.collect(|key, share| share.report(key, now, &self.pace), |share| share.is_memory(now))
+        self.reports_within(&Reach::default(), now)
+    }
+
+    /// What the next flush says. Shares that are nothing any more are dropped.
+    pub fn reports_within(&self, reach: &Reach, now: Instant) -> Vec<Report> {
+        self.collect(reach, |key, share| share.report(key, now, &self.pace), |share| share.is_memory(now))
     }
 
     /// What the last flush says: every share is given back.
-    pub fn last_reports(&self) -> Vec<Report> {
-        self.collect(|key, share| share.close(key), |_| false)
+    pub fn last_reports(&self, reach: &Reach) -> Vec<Report> {
+        self.collect(reach, |key, share| share.close(key), |_| false)
     }
 
     /// The answers to the reports of a flush that was last sent at `sent_at`.
@@ -138,6 +146,15 @@ impl Book {
         if is_urgent {
             self.urgent.notify_one();
         }
+    }
+
+    /// After [`learn`](Self::learn): these were reported in the same flush. How many of them it did not answer.
+    pub fn pass_over(&self, reported: &[Report]) -> usize {
+        let is_passed_over = |report: &&Report| {
+            let mut shelf = self.shelf(&report.key.subject);
+            shelf.get_mut(&report.key).is_some_and(|entry| entry.share.was_passed_over())
+        };
+        reported.iter().filter(is_passed_over).count()
     }
 
     /// The store rang: of the limits that it names, somebody elsewhere waits for share, or what is waited for here may be
@@ -163,19 +180,23 @@ impl Book {
 
     fn collect(
         &self,
+        reach: &Reach,
         report: impl Fn(&LimitKey, &mut Share) -> Option<Report>,
         is_worth_keeping: impl Fn(&Share) -> bool,
     ) -> Vec<Report> {
         let (mut reports, first) = (Vec::new(), self.turn.fetch_add(1, Ordering::Relaxed));
         for shelf in (0..SHELVES).map(|n| &self.shelves[first.wrapping_add(n) % SHELVES]) {
             lock(shelf).retain(|key, Entry { share, word: _ }| {
+                let has_place = reports.len() < MOST_REPORTS || reach.takes(&key.subject);
+                if reach.leaves(&key.subject) || !has_place {
+                    return true;
+                }
                 reports.extend(report(key, share));
                 !share.is_empty() || is_worth_keeping(share)
             });
-            if reports.len() >= MOST_REPORTS {
-                self.urgent.notify_one();
-                break;
-            }
+        }
+        if reports.len() >= MOST_REPORTS {
+            self.urgent.notify_one();
         }
         reports
     }
@@ -183,7 +204,9 @@ impl Book {
     fn on_share<T>(&self, key: &LimitKey, limit: Amount, now: Instant, act: impl FnOnce(&mut Share) -> T) -> T {
         let mut shelf = self.shelf(&key.subject);
         if let Some(Entry { share, word: _ }) = shelf.get_mut(key) {
-            share.set_limit(limit);
+            if share.set_limit(limit, now) {
+                self.urgent.notify_one();
+            }
             return act(share);
         }
         let entry = Entry { share: Share::new(limit, now), word: word(key) };

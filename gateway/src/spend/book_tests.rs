@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Amount, Book, Counts, Held, Ledger, LimitKey, Meter, OpenReply, Pace,
+    Amount, Book, Counts, Held, Ledger, LimitKey, Meter, OpenReply, Pace, Reach,
     escrow::{Answer, Report, Short},
     journal::Owner,
 };
@@ -107,7 +107,7 @@ fn limits_are_charged_for_what_was_counted_in_the_same_flush() {
     let mut reply = reply(&ledger, held);
     let start = Counts { requests: 1, input_tokens: 30, cache_read_tokens: 500, output_tokens: 1, ..Counts::default() };
     reply.record(start);
-    let told = ledger.take(1, || book.reports(now)).unwrap();
+    let told = ledger.take(1, |reach| book.reports_within(reach, now)).unwrap();
     assert_eq!(told.usage[0].counts, start);
     let report = only(told.reports);
     assert_eq!((report.spent, report.held), (31, 49));
@@ -116,7 +116,7 @@ fn limits_are_charged_for_what_was_counted_in_the_same_flush() {
 
     reply.record(Counts { output_tokens: 90, ..start });
     drop(reply);
-    let report = only(ledger.take(2, || book.reports(now)).unwrap().reports);
+    let report = only(ledger.take(2, |reach| book.reports_within(reach, now)).unwrap().reports);
     assert_eq!((report.spent, report.held), (89, 0), "more than was estimated");
 }
 
@@ -146,11 +146,11 @@ fn places_are_held_to_the_end_and_requests_are_used_up_at_the_first_word() {
 fn the_last_reports_give_everything_back() {
     let now = Instant::now();
     let book = granted(Meter::TokensPerDay, 100, now);
-    let report = only(book.last_reports());
+    let report = only(book.last_reports(&Reach::default()));
     assert!(report.closed);
     assert_eq!(report.given_back, 100);
     book.learn(&[granting(&key(Meter::TokensPerDay), 0)], now);
-    assert!(book.last_reports().is_empty() && book.is_empty());
+    assert!(book.last_reports(&Reach::default()).is_empty() && book.is_empty());
 }
 
 #[tokio::test]
@@ -166,4 +166,43 @@ async fn the_store_rings_for_a_limit_in_words_that_name_nobody() {
     tokio::time::timeout(Duration::from_secs(5), book.urgent()).await.unwrap();
     let report = only(book.reports(now));
     assert_eq!((report.held, report.given_back), (40, 60));
+}
+
+#[test]
+fn a_flush_that_leaves_counts_behind_leaves_their_charge_too() {
+    let now = Instant::now();
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(directory.path(), Owner::new("https://gateway.example", "one"), Arc::new(SystemClock));
+    ledger.flush_at_most(1);
+    let book = Book::new(Pace::default());
+    for person in ["alice", "bob", "carol"] {
+        let subject = Subject(person.to_owned());
+        let mut held = Held::new(book.clone(), false);
+        held.add_regardless(LimitKey { subject: subject.clone(), meter: Meter::TokensPerDay }, LIMIT, 7, now);
+        let mut reply = ledger.reply(subject, "claude-opus-4-8".to_owned(), "anthropic".to_owned(), Some(held));
+        reply.record(Counts { requests: 1, input_tokens: 7, ..Counts::default() });
+    }
+    for (sequence, person) in (1..).zip(["alice", "bob", "carol"]) {
+        let told = ledger.take(sequence, |reach| book.reports_within(reach, now)).unwrap();
+        assert_eq!((told.usage.len(), told.usage[0].key.subject.0.as_str()), (1, person));
+        let report = only(told.reports);
+        assert_eq!((report.key.subject.0.as_str(), report.spent), (person, 7));
+        ledger.acknowledge(sequence);
+    }
+}
+
+#[tokio::test]
+async fn what_comes_back_while_another_pod_waits_is_given_at_once() {
+    let now = Instant::now();
+    let key = key(Meter::ConcurrentRequests);
+    let book = granted(Meter::ConcurrentRequests, 1, now);
+    let mut held = Held::new(book.clone(), false);
+    held.try_add(key.clone(), LIMIT, 1, now).unwrap();
+    book.reports(now);
+    book.learn(&[Answer { wanted_elsewhere: true, ..granting(&key, 1) }], now);
+    // What was urgent before.
+    let _ = tokio::time::timeout(Duration::from_millis(10), book.urgent()).await;
+    drop(held);
+    tokio::time::timeout(Duration::from_secs(5), book.urgent()).await.unwrap();
+    assert_eq!(only(book.reports(now)).given_back, 1);
 }

@@ -15,6 +15,8 @@ use crate::identity::Subject;
 /// While nothing is known of a person and model.
 const BYTES_PER_TOKEN: f32 = 4.0;
 const FIRST_OUTPUT: u64 = 4096;
+/// No text is shorter in tokens: a body made long by what is none must not make the next one look free.
+const LEAST_PER_BYTE: f32 = 1.0 / 32.0;
 /// The weight of the newest reply among the recent ones.
 const NEWEST: f32 = 0.25;
 const SHELVES: usize = 16;
@@ -110,7 +112,7 @@ impl Recents {
         let tokens = |per_byte: f32| (text_bytes as f32 * per_byte).ceil() as u64;
         let first = 1.0 / BYTES_PER_TOKEN;
         let estimate = Estimate {
-            prompt: tokens(recent.map_or(first, |recent| recent.prompt_per_byte)),
+            prompt: tokens(recent.map_or(first, |recent| recent.prompt_per_byte.max(LEAST_PER_BYTE))),
             uncached: tokens(recent.map_or(first, |recent| recent.uncached_per_byte)),
             output: recent
                 .map_or(FIRST_OUTPUT, |recent| recent.output.ceil() as u64)
@@ -214,6 +216,14 @@ mod tests {
         let (_, lesson) = estimate(&recents, "alice", 1_000, None);
         lesson.learn(Seen { uncached: 500, cache_reads: 0, output: None });
         assert_eq!(estimate(&recents, "alice", 1_000, None).0, Estimate { prompt: 500, uncached: 500, output: 4_096 });
+    }
+
+    #[test]
+    fn a_reply_of_few_tokens_does_not_make_the_next_prompt_free() {
+        let recents = Recents::new();
+        let (_, lesson) = estimate(&recents, "alice", 1_000_000, None);
+        lesson.learn(Seen { uncached: 10, cache_reads: 0, output: Some(1) });
+        assert_eq!(estimate(&recents, "alice", 32_000, None).0.prompt, 1_000);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, sleep_until},
 };
 
-use super::{Book, Ledger, escrow::Report};
+use super::{Book, Ledger, Reach, escrow::Report};
 use crate::store::{Store, StoreError, flush::Flush};
 
 /// How often the other pods are counted.
@@ -116,7 +116,7 @@ impl Rounds {
         self.last = Instant::now();
         let book = self.parts.book.clone();
         // A store that was away has much to hear.
-        while self.flush(|now| book.reports(now)).await {
+        while self.flush(|reach, now| book.reports_within(reach, now)).await {
             self.census().await;
             if !self.parts.ledger.has_backlog() {
                 break;
@@ -126,12 +126,12 @@ impl Rounds {
     }
 
     /// Sends what is under way, or else what there is to say. True if something was told.
-    async fn flush(&mut self, reports: impl FnOnce(Instant) -> Vec<Report>) -> bool {
+    async fn flush(&mut self, reports: impl FnOnce(&Reach, Instant) -> Vec<Report>) -> bool {
         let Flusher { ledger, book, store, incarnation } = &self.parts;
         let now = Instant::now();
         if self.under_way.is_none() {
             let sequence = self.sequence + 1;
-            let Some(told) = ledger.take(sequence, || reports(now)) else { return false };
+            let Some(told) = ledger.take(sequence, |reach| reports(reach, now)) else { return false };
             self.sequence = sequence;
             let flush = Flush { incarnation: incarnation.clone(), sequence, usage: told.usage, reports: told.reports };
             self.under_way = Some(flush);
@@ -141,6 +141,10 @@ impl Rounds {
             Ok(answers) => {
                 ledger.acknowledge(flush.sequence);
                 book.learn(&answers, now);
+                let unanswered = book.pass_over(&flush.reports);
+                if unanswered > 0 {
+                    tracing::error!(unanswered, "the store did not answer all reports of a flush");
+                }
                 self.under_way = None;
                 self.has_complained = false;
                 true
@@ -154,7 +158,11 @@ impl Rounds {
 
     /// The store's health has logged that it is away; a statement that it refused is our own fault, said once.
     fn complain(&mut self, error: &StoreError) {
-        if !error.is_unavailable() && !self.has_complained {
+        if error.is_unavailable() {
+            return;
+        }
+        self.parts.ledger.refuse();
+        if !self.has_complained {
             self.has_complained = true;
             tracing::error!(?error, "usage cannot be told to the store; it is kept");
         }
@@ -176,7 +184,7 @@ impl Rounds {
         let book = self.parts.book.clone();
         let until = Instant::now() + LAST_TRIES;
         while Instant::now() < until {
-            let has_told = self.flush(|_| book.last_reports()).await;
+            let has_told = self.flush(|reach, _| book.last_reports(reach)).await;
             match (has_told, &self.under_way) {
                 (true, _) => {}
                 (false, None) => break,

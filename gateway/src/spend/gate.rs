@@ -68,7 +68,7 @@ impl Gate {
         let visitor = Visitor { subject, needs, since: Instant::now() };
         match self.try_hold(visitor, visitor.since) {
             Ok(held) => Ok(held),
-            Err(shortages) => self.edge(visitor, shortages).await,
+            Err(_) => self.edge(visitor).await,
         }
     }
 
@@ -108,9 +108,14 @@ impl Gate {
     }
 
     /// Asks for more, and waits for what comes.
-    async fn edge(&self, visitor: Visitor<'_>, mut shortages: Shortages) -> Result<Held, OverLimit> {
+    async fn edge(&self, visitor: Visitor<'_>) -> Result<Held, OverLimit> {
         let until = visitor.since + self.book.pace().patience;
         let (mut news, mut wants) = (self.book.news(), Vec::<Want>::new());
+        // What was answered between the first try and the line above is no news any more.
+        let mut shortages = match self.try_hold(visitor, Instant::now()) {
+            Ok(held) => return Ok(held),
+            Err(shortages) => shortages,
+        };
         loop {
             let now = Instant::now();
             let lacks_lease = shortages.iter().any(|(_, short)| *short == Short::Lease);
@@ -176,10 +181,9 @@ impl Gate {
                 Ok(()) => {}
                 Err(Short::Room) => return Err(self.refusal(&key, need, now)),
                 Err(Short::Lease) if self.fail_closed => return Err(OverLimit::Unchecked { meter, limit }),
-                Err(Short::Lease) => match self.over_by_last_answer(&key, need, now) {
-                    // Who held places then may have left them since.
-                    Some(why) if meter != Meter::ConcurrentRequests => return Err(why),
-                    _ => held.add_regardless(key, limit, amount, now),
+                Err(Short::Lease) => match self.used_up_at_last_answer(&key, need, now) {
+                    Some(why) => return Err(why),
+                    None => held.add_regardless(key, limit, amount, now),
                 },
             }
         }
@@ -192,6 +196,14 @@ impl Gate {
         let Need { meter, limit, amount } = need;
         let outlook = Outlook { meter, limit, heard: &heard };
         (!outlook.covers(amount, now)).then(|| outlook.refusal(amount, now))
+    }
+
+    /// Who only held then, places above all, may have given it back since.
+    fn used_up_at_last_answer(&self, key: &LimitKey, need: Need, now: Instant) -> Option<OverLimit> {
+        let heard = self.book.heard(key)?;
+        let Need { meter, limit, amount } = need;
+        let outlook = Outlook { meter, limit, heard: &heard };
+        (!outlook.covers_by_use(amount, now)).then(|| outlook.refusal(amount, now))
     }
 
     fn refusal(&self, key: &LimitKey, need: Need, now: Instant) -> OverLimit {

@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use gateway_config::TokenLimits;
 
 use super::{
-    Aftermath, Amount, Book, Counts, Estimate, Gate, Held, LimitKey, Meter, Needs, OverLimit, Pace,
+    Aftermath, Amount, Book, Counts, Estimate, Gate, Held, LimitKey, Meter, Needs, OverLimit, Pace, Reach,
     escrow::{Answer, Report},
 };
 use crate::identity::Subject;
@@ -235,7 +235,7 @@ async fn what_is_larger_than_the_limit_passes_only_where_nothing_was_used() {
     let whole = stage.pass(&per_day(1_000), 5_000).await.unwrap();
     drop(whole);
     stage.row(Meter::TokensPerDay, |row| (row.used, row.granted) = (1, 0));
-    stage.book.last_reports();
+    stage.book.last_reports(&Reach::default());
     let other = Stage::calm();
     other.row(Meter::TokensPerDay, |row| row.used = 1);
     let refusal = refused(other.pass(&per_day(1_000), 5_000).await);
@@ -311,6 +311,15 @@ async fn who_was_over_at_the_last_answer_stays_refused_until_the_period_ends() {
     stage.book.reports(Instant::now() + Duration::from_secs(60));
     let refusal = refused(stage.pass_alone(&per_day(1_000), 10).await);
     assert!(matches!(refusal, Some(OverLimit::Reached { .. })));
+}
+
+#[tokio::test]
+async fn who_only_held_at_the_last_answer_passes_during_an_outage() {
+    let stage = Stage::new(false, SHORT);
+    stage.row(Meter::TokensPerDay, |row| (row.used, row.elsewhere) = (400, 600));
+    after_the_lease(&stage, &per_day(1_000), 10).await;
+    assert!(stage.pass_alone(&per_day(1_000), 600).await.is_ok());
+    assert!(matches!(refused(stage.pass_alone(&per_day(1_000), 601).await), Some(OverLimit::Reached { .. })));
 }
 
 #[tokio::test]

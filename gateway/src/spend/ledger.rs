@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Counts, Held, UsageDelta, UsageKey,
+    Counts, Held, Reach, UsageDelta, UsageKey,
     accumulators::{Accumulators, Tallies},
     escrow::Report,
     journal::{Journal, Line, Owner},
@@ -20,8 +20,9 @@ use super::{
 };
 use crate::{clock::Clock, identity::Subject};
 
-/// The most keys of one flush: a statement that the store answers well within its time limit.
-pub const LARGEST_FLUSH: usize = 2_000;
+/// About the most keys of one flush: with a report for each limit of these people, a statement that the store answers well
+/// within its time limit.
+pub const LARGEST_FLUSH: usize = 1_000;
 
 pub struct Ledger {
     inner: Mutex<Inner>,
@@ -33,6 +34,9 @@ struct Inner {
     counted: Accumulators,
     /// In the flush that is under way.
     taken: Option<Taken>,
+    /// The store refuses it, which waiting does not mend.
+    is_refused: bool,
+    largest_flush: usize,
     acknowledged: i64,
     /// Replies that have a line and go on: a journal that is written anew needs them.
     open: HashMap<u64, Open>,
@@ -65,6 +69,8 @@ pub struct Unflushed {
     pub age: Duration,
     /// False: a kill would lose it.
     pub in_journal: bool,
+    /// The store is there and refuses it.
+    pub is_refused: bool,
 }
 
 impl Ledger {
@@ -73,6 +79,8 @@ impl Ledger {
             journal: Journal::open(directory, owner),
             counted: Accumulators::default(),
             taken: None,
+            is_refused: false,
+            largest_flush: LARGEST_FLUSH,
             acknowledged: 0,
             open: HashMap::new(),
             next_reply: 0,
@@ -88,9 +96,9 @@ impl Ledger {
     }
 
     /// Takes what the flush of this number tells; `None` where there is nothing to tell, or the last one is not acknowledged.
-    /// `reports` is called under the
-    /// ledger's lock, so that limits were charged for exactly what was counted.
-    pub fn take(&self, sequence: i64, reports: impl FnOnce() -> Vec<Report>) -> Option<Told> {
+    /// `reports` is called under the ledger's lock and speaks of those whose counts are taken, not of those whose counts stay,
+    /// so that limits are charged for exactly what is counted.
+    pub fn take(&self, sequence: i64, reports: impl FnOnce(&Reach) -> Vec<Report>) -> Option<Told> {
         self.inner().take(sequence, reports)
     }
 
@@ -98,13 +106,20 @@ impl Ledger {
     pub fn acknowledge(&self, sequence: i64) {
         let mut inner = self.inner();
         inner.acknowledged = sequence;
+        inner.is_refused = false;
         inner.journal.append(&Line::Acknowledged(sequence));
         inner.taken.take_if(|taken| taken.sequence <= sequence);
     }
 
+    /// The store has refused what was taken; it is kept.
+    pub fn refuse(&self) {
+        self.inner().is_refused = true;
+    }
+
     /// Whether there is another flush's worth of counts: a store that was away has much to hear.
     pub fn has_backlog(&self) -> bool {
-        self.inner().counted.len() >= LARGEST_FLUSH
+        let inner = self.inner();
+        inner.counted.len() >= inner.largest_flush
     }
 
     /// Writes the journal anew where that heals or shortens it. To be called now and then, off the requests' path.
@@ -113,6 +128,11 @@ impl Ledger {
         if inner.journal.needs_rewriting() {
             inner.rewrite();
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn flush_at_most(&self, keys: usize) {
+        self.inner().largest_flush = keys;
     }
 
     #[cfg(test)]
@@ -135,6 +155,7 @@ impl Ledger {
             keys: inner.counted.len() + inner.taken.as_ref().map_or(0, |taken| taken.tallies.len()),
             age: since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
             in_journal: inner.journal.is_sound(),
+            is_refused: inner.is_refused,
         }
     }
 
@@ -197,13 +218,14 @@ impl Inner {
         reply
     }
 
-    fn take(&mut self, sequence: i64, reports: impl FnOnce() -> Vec<Report>) -> Option<Told> {
+    fn take(&mut self, sequence: i64, reports: impl FnOnce(&Reach) -> Vec<Report>) -> Option<Told> {
         if self.taken.is_some() {
             return None;
         }
-        let reports = reports();
         let since = self.counted.since();
-        let tallies = self.counted.take(LARGEST_FLUSH);
+        let tallies = self.counted.take(self.largest_flush);
+        let told = tallies.iter().map(|(key, _)| &key.subject);
+        let reports = reports(&Reach::new(told, self.counted.iter().map(|(key, _)| &key.subject)));
         if tallies.is_empty() && reports.is_empty() {
             return None;
         }
@@ -221,7 +243,7 @@ impl Inner {
     /// The same in fewer lines: what open replies had come to is known, and what is unflushed stands as if it were a reply
     /// for each key.
     fn rewrite(&mut self) {
-        let Self { journal, counted, taken, acknowledged, open, next_reply } = self;
+        let Self { journal, counted, taken, acknowledged, open, next_reply, is_refused: _, largest_flush: _ } = self;
         let mut anonymous = |key, tally| {
             let reply = *next_reply;
             *next_reply += 1;

@@ -99,7 +99,7 @@ impl Process {
         if self.under_way.is_some() {
             return;
         }
-        if let Some(told) = self.ledger.take(self.sequence + 1, Vec::new) {
+        if let Some(told) = self.ledger.take(self.sequence + 1, |_| Vec::new()) {
             self.sequence += 1;
             self.under_way = Some(told.usage);
         }
@@ -117,7 +117,7 @@ impl Process {
 
 /// `meanwhile`: a statement of the dead process that the store carries out at the worst moment.
 fn replay(directory: &Path, rows: &mut Rows, mut meanwhile: Option<(i64, Vec<UsageDelta>)>, is_finished: bool) {
-    for file in abandoned(directory).unwrap() {
+    for file in abandoned(directory, &mut Default::default()).unwrap() {
         loop {
             let last = rows.last(file.owner.incarnation());
             let left = LeftOver::of(file.lines().unwrap(), Some(last));
@@ -270,7 +270,7 @@ fn a_store_that_is_away_costs_memory_by_key_and_the_journal_stays_small() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = open(directory.path(), "one");
     reply(&ledger, 0).record(tokens(1));
-    ledger.take(1, Vec::new).unwrap();
+    ledger.take(1, |_| Vec::new()).unwrap();
     for _ in 0..60_000 {
         reply(&ledger, 0).record(tokens(1));
         ledger.tend();
@@ -279,7 +279,7 @@ fn a_store_that_is_away_costs_memory_by_key_and_the_journal_stays_small() {
     let length = std::fs::metadata(file(directory.path(), "one")).unwrap().len();
     assert!(length < 5 * 1024 * 1024, "{length}");
     drop(ledger);
-    let left = LeftOver::of(abandoned(directory.path()).unwrap()[0].lines().unwrap(), Some(0));
+    let left = LeftOver::of(abandoned(directory.path(), &mut Default::default()).unwrap()[0].lines().unwrap(), Some(0));
     assert_eq!(left.usage()[0].counts, Counts { requests: 60_001, input_tokens: 60_001, ..Counts::default() });
 }
 
@@ -298,7 +298,7 @@ fn a_journal_that_failed_says_so_and_is_whole_again_when_it_can_be() {
     open.record(tokens(7));
     drop(open);
     drop(ledger);
-    let left = LeftOver::of(abandoned(&blocked).unwrap()[0].lines().unwrap(), Some(0));
+    let left = LeftOver::of(abandoned(&blocked, &mut Default::default()).unwrap()[0].lines().unwrap(), Some(0));
     assert_eq!(left.usage()[0].counts, tokens(7));
 }
 
@@ -309,7 +309,7 @@ fn a_ledger_with_nothing_left_to_tell_leaves_no_file() {
     reply(&ledger, 0).record(tokens(5));
     ledger.close();
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "the store does not know it yet");
-    ledger.take(1, Vec::new).unwrap();
+    ledger.take(1, |_| Vec::new()).unwrap();
     ledger.acknowledge(1);
     assert_eq!(ledger.unflushed(Instant::now()).keys, 0);
     ledger.close();

@@ -28,6 +28,12 @@ impl Outlook<'_> {
         }
     }
 
+    /// As [`covers`](Self::covers), by what was used alone: what was held then came back, or was used, and nobody can ask.
+    pub(super) fn covers_by_use(&self, amount: Amount, now: Instant) -> bool {
+        let unused = self.limit.saturating_sub(self.used(now));
+        unused > 0 && unused >= amount.min(self.limit)
+    }
+
     /// When it would, if nobody asked for anything else. A bucket refills what was used; when held requests end, nobody knows.
     pub(super) fn covers_in(&self, amount: Amount, now: Instant) -> Duration {
         match (self.meter.unit(), self.meter.period()) {
@@ -152,6 +158,16 @@ mod tests {
                 OverLimit::Larger { meter: Meter::TokensPerDay, limit: LIMIT, needed: 601 }
             );
         }
+    }
+
+    #[test]
+    fn what_was_held_does_not_count_as_used() {
+        let now = Instant::now();
+        let heard = heard(Meter::TokensPerDay, 500, 100, 0, now);
+        let outlook = Outlook { meter: Meter::TokensPerDay, limit: LIMIT, heard: &heard };
+        assert!(!outlook.covers(100, now) && outlook.covers_by_use(100, now));
+        assert!(!outlook.covers_by_use(101, now) && !outlook.covers_by_use(601, now));
+        assert!(outlook.covers_by_use(600, now + Duration::from_secs(100)), "the period is over");
     }
 
     #[test]

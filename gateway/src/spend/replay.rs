@@ -3,7 +3,13 @@
 //! Invariant: what a journal has left is told under the dead process's own name and a number after all of its own, and only
 //! if the store has since heard nothing under that name: a statement that it sent before it died may still arrive.
 
-use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     Amount, LeftOver, LimitKey, Pace,
@@ -49,11 +55,17 @@ struct Found {
 impl Replay {
     /// Never ends.
     pub async fn run(self) {
-        let mut held = BTreeMap::new();
+        let (mut held, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
         loop {
-            match abandoned(&self.directory) {
+            match abandoned(&self.directory, &mut unreadable) {
                 Ok(found) => held.extend(found.into_iter().map(|file| (file.owner.clone(), Found::new(file)))),
-                Err(error) => tracing::debug!(%error, "store.journal_dir cannot be read"),
+                // It is made with the first line.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    if unreadable.insert(self.directory.clone()) {
+                        tracing::warn!(%error, "store.journal_dir cannot be read");
+                    }
+                }
             }
             held = self.tell(held).await;
             tokio::time::sleep(if held.is_empty() { BETWEEN_LOOKS } else { BETWEEN_TRIES }).await;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::types::Json;
 
-use super::{Store, StoreError};
+use super::{AT_ONCE, Store, StoreError};
 use crate::{
     identity::Subject,
     spend::{
@@ -96,7 +96,7 @@ impl Store {
     }
 
     /// Deletes limits that nobody has touched for an hour and that say nothing any more: a period that is over, a bucket that
-    /// is full, places. Rows that a flush has locked are left to the next sweep, so the two never wait for each other.
+    /// is full, places; so many at once. Rows that a flush has locked are left to the next sweep, so the two never wait for each other.
     pub async fn delete_limits_that_are_over(&self) -> Result<u64, StoreError> {
         self.call(async |connection| {
             let deleted = sqlx::query!(
@@ -111,12 +111,14 @@ impl Store {
                                 OR used <= "limit" * (extract(epoch FROM now() - since) / 60)
                             ELSE since < date_trunc(period, now(), 'UTC')
                         END
+                    LIMIT $1
                     FOR UPDATE SKIP LOCKED
                 )
                 DELETE FROM limit_state s
                 USING over
                 WHERE s.subject = over.subject AND s.meter = over.meter
                 "#,
+                AT_ONCE,
             );
             Ok(deleted.execute(connection).await?.rows_affected())
         })

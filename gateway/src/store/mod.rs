@@ -37,6 +37,9 @@ pub use health::StoreHealth;
 /// How long a caller waits for the store, a free connection included.
 pub const CALL: Duration = Duration::from_secs(2);
 
+/// The most rows that one statement of a sweep deletes: it then takes a moment, however much there is to sweep.
+pub const AT_ONCE: i64 = 2_000;
+
 /// The gateway's own schema in Postgres.
 pub struct Store {
     pool: PgPool,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Store, StoreError};
+use super::{AT_ONCE, Store, StoreError};
 use crate::{
     identity::Subject,
     spend::{Counts, UsageDelta, UsageKey},
@@ -39,9 +39,14 @@ impl Store {
         Ok(rows.into_iter().map(UsageRow::read).collect())
     }
 
+    /// So many at once.
     pub async fn delete_usage_before(&self, hour: DateTime<Utc>) -> Result<u64, StoreError> {
         self.call(async |connection| {
-            let deleted = sqlx::query!("DELETE FROM usage_hour WHERE hour < $1", hour);
+            let deleted = sqlx::query!(
+                "DELETE FROM usage_hour WHERE ctid = ANY(ARRAY(SELECT ctid FROM usage_hour WHERE hour < $1 LIMIT $2))",
+                hour,
+                AT_ONCE,
+            );
             Ok(deleted.execute(connection).await?.rows_affected())
         })
         .await

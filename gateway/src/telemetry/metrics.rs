@@ -91,6 +91,7 @@ pub struct Metrics {
     pub ledger_unflushed_keys: Gauge,
     pub ledger_unflushed_seconds: Gauge<f64, AtomicU64>,
     pub ledger_in_journal: Gauge,
+    pub ledger_refused: Gauge,
     pub limits_held: Gauge,
     pub limits_unchecked: Counter<u64, AtomicU64>,
     limit_refusals: Family<LimitRefused, Counter>,
@@ -136,6 +137,7 @@ impl Metrics {
                 "ledger_in_journal",
                 "1 while the local journal has all of it, 0 while a kill would lose it",
             ),
+            ledger_refused: registered(r, "ledger_refused", "1 while Postgres answers and refuses it"),
             limits_held,
             limits_unchecked: registered(
                 r,

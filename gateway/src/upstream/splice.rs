@@ -5,6 +5,10 @@ use std::{
     convert::Infallible,
     ops::Range,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -14,6 +18,8 @@ use http_body::{Body, Frame, SizeHint};
 #[derive(Debug, Default)]
 pub struct Spliced {
     parts: VecDeque<Bytes>,
+    /// Becomes true when the last part was taken.
+    is_sent: Option<Arc<AtomicBool>>,
 }
 
 impl Spliced {
@@ -25,8 +31,12 @@ impl Spliced {
         Self::of([bytes.slice(..span.start), with, bytes.slice(span.end..)])
     }
 
+    pub fn saying_when_sent(self, is_sent: Arc<AtomicBool>) -> Self {
+        Self { is_sent: Some(is_sent), ..self }
+    }
+
     fn of<const N: usize>(parts: [Bytes; N]) -> Self {
-        Self { parts: parts.into_iter().filter(|part| !part.is_empty()).collect() }
+        Self { parts: parts.into_iter().filter(|part| !part.is_empty()).collect(), is_sent: None }
     }
 }
 
@@ -35,7 +45,11 @@ impl Body for Spliced {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.parts.pop_front().map(|part| Ok(Frame::data(part))))
+        let part = self.parts.pop_front();
+        if let Some(is_sent) = self.is_sent.as_ref().filter(|_| self.parts.is_empty()) {
+            is_sent.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(part.map(|part| Ok(Frame::data(part))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -24,7 +24,7 @@ fn usage(output_tokens: i64) -> Counts {
 
 async fn flush(pod: &Pod, sequence: i64) {
     let now = Instant::now();
-    let told = pod.ledger.take(sequence, || pod.book.reports(now)).unwrap();
+    let told = pod.ledger.take(sequence, |reach| pod.book.reports_within(reach, now)).unwrap();
     let flush = Flush { incarnation: pod.incarnation.clone(), sequence, usage: told.usage, reports: told.reports };
     let answers = pod.store.flush(&flush, pod.book.pace()).await.unwrap();
     pod.ledger.acknowledge(sequence);
@@ -110,7 +110,7 @@ async fn a_flush_that_arrives_after_its_process_died_counts_once() {
     let (config, journals) = (schema().await, tempfile::tempdir().unwrap());
     let pod = Pod::start(&config, journals.path(), "dead").await;
     pod.ledger.reply(alice(), "m".to_owned(), "u".to_owned(), None).record(usage(3));
-    let told = pod.ledger.take(1, Vec::new).unwrap();
+    let told = pod.ledger.take(1, |_| Vec::new()).unwrap();
     let late = Flush { incarnation: "dead".to_owned(), sequence: 1, usage: told.usage.clone(), reports: Vec::new() };
     let replayed = Flush { sequence: 2, ..late.clone() };
     pod.store.flush(&late, &Pace::default()).await.unwrap();

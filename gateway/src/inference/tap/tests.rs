@@ -108,3 +108,35 @@ proptest! {
         prop_assert_eq!((whole.usage, whole.finished), (cuts.usage, cuts.finished));
     }
 }
+
+#[test]
+fn the_text_of_a_stream_that_says_nothing_more_is_weighed_wherever_it_is_cut() {
+    let delta = |text: &str| {
+        let data = serde_json::json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}});
+        format!("event: content_block_delta\ndata: {data}\n\n")
+    };
+    let start = &STREAM[..STREAM.find("event: ping").unwrap()];
+    let said = &STREAM[STREAM.find("event: message_delta").unwrap()..];
+    let stream = [start, &delta(&"x".repeat(300)), &delta("y"), &delta("")].concat();
+    for size in [1, 7, 64, 65, 300, stream.len()] {
+        let mut tap = StreamTap::default();
+        stream.as_bytes().chunks(size).for_each(|chunk| tap.look(chunk));
+        let mut tap = Tap::Stream(tap);
+        assert_eq!(tap.unsaid(), Some(301), "chunks of {size}");
+        let Tap::Stream(stream) = &mut tap else { unreachable!() };
+        stream.look(said.as_bytes());
+        assert_eq!(tap.unsaid(), None, "its usage came");
+    }
+}
+
+#[test]
+fn a_json_reply_that_broke_off_has_said_nothing() {
+    let reply = br#"{"content":[],"usage":{"input_tokens":3,"output_tokens":4}}"#;
+    for length in [0, 20, reply.len()] {
+        let mut tap = JsonTap::default();
+        tap.look(&Bytes::from_static(&reply[..length]));
+        let mut tap = Tap::Json(tap);
+        tap.usage();
+        assert_eq!(tap.unsaid(), (length < reply.len()).then_some(length as u64));
+    }
+}

@@ -138,11 +138,18 @@ impl Row {
     }
 
     /// Ends the leases that are over, but not that of `but`: it is back. What was idle of them returns, what was held is
-    /// charged; a place that a dead pod held is free, for its request died too.
+    /// charged; a place that a dead pod held is free, for its request died too. A charge goes when it no longer counts.
     pub fn end_leases(&mut self, at: DateTime<Utc>, but: Option<&str>) {
         let is_charged = self.key.meter.period() != Period::Always;
-        self.leases.retain(|incarnation, lease| {
-            if lease.until > at || but == Some(incarnation) || lease.charge.is_some() {
+        let mut leases = std::mem::take(&mut self.leases);
+        leases.retain(|incarnation, lease| {
+            if but == Some(incarnation) {
+                return true;
+            }
+            if let Some(charge) = lease.charge {
+                return self.left_of(charge, at) > 0;
+            }
+            if lease.until > at {
                 return true;
             }
             let amount = if is_charged { lease.held } else { 0 };
@@ -151,6 +158,7 @@ impl Row {
             *lease = Lease { charge: Some(Charge { amount, at }), until: lease.until, ..Lease::none(at) };
             amount != 0
         });
+        self.leases = leases;
     }
 
     /// Takes what the report says of the past: no charge by guess any more, what was spent, what is given back. A share is

@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 use super::{Amount, Answer, LimitKey, Pace, Report};
 
 const REMEMBERED: Duration = Duration::from_secs(1);
+/// A limit rises only when nobody has said the lower one for so long: sessions of one person that began with different groups
+/// take turns, and each turn would move the row's limit for all pods.
+const STEADY: Duration = Duration::from_secs(2);
 /// A bucket is full again after this.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -24,6 +27,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Share {
     pub(super) limit: Amount,
+    /// When somebody said so last.
+    pub(super) limit_at: Instant,
     pub(super) granted: Amount,
     pub(super) spent: Amount,
     pub(super) held: Amount,
@@ -80,6 +85,7 @@ impl Share {
     pub fn new(limit: Amount, now: Instant) -> Self {
         Self {
             limit,
+            limit_at: now,
             granted: 0,
             spent: 0,
             held: 0,
@@ -91,9 +97,14 @@ impl Share {
         }
     }
 
-    /// The policy's limit may change while there is a share; the next report says so.
-    pub fn set_limit(&mut self, limit: Amount) {
-        self.limit = limit;
+    /// The policy's limit may change while there is a share: a lower one holds at once, and the next report says so. True where
+    /// that should not be put off.
+    pub fn set_limit(&mut self, limit: Amount, now: Instant) -> bool {
+        let before = self.limit;
+        if limit <= before || now.saturating_duration_since(self.limit_at) >= STEADY {
+            (self.limit, self.limit_at) = (limit, now);
+        }
+        self.limit < before && self.has_shrunk()
     }
 
     /// What may be held now. Less than nothing where more was spent than was held.
@@ -117,7 +128,7 @@ impl Share {
         if !self.is_usable(now) {
             return Err(Short::Lease);
         }
-        if amount > self.room() && !self.passes_whole(amount) {
+        if amount > self.room_within_limit() && !self.passes_whole(amount) {
             return Err(Short::Room);
         }
         self.hold_regardless(amount, now);
@@ -199,6 +210,14 @@ impl Share {
             resets_at: answer.resets_in.map(|seconds| sent_at + Duration::from_secs(seconds)),
             idle_here: self.room().max(0),
         });
+    }
+
+    /// The store has answered the flush, and not this report: what it said is taken for heard, so that it is not said again.
+    /// True where there was a report.
+    pub fn was_passed_over(&mut self) -> bool {
+        let Some(Sent { spent, given_back }) = self.sent.take() else { return false };
+        self.granted -= spent + given_back;
+        true
     }
 
     /// Nothing is granted, held, owed or wanted: it can be dropped.
@@ -301,8 +320,22 @@ impl Share {
         (left, waiting)
     }
 
+    /// Until the store has heard of a lower limit, no more than what would be left of it if nobody else had a share.
+    fn room_within_limit(&self) -> Amount {
+        match self.heard {
+            Some(heard) if self.has_shrunk() => {
+                self.room().min(self.limit - heard.used - self.in_report().spent - self.spent - self.held)
+            }
+            _ => self.room(),
+        }
+    }
+
+    fn has_shrunk(&self) -> bool {
+        self.heard.is_some_and(|heard| self.limit < heard.limit)
+    }
+
     fn has_news(&self) -> bool {
-        self.spent != 0 || self.has_new_want || self.demand().1 > 0 || self.to_give_back() > 0
+        self.has_shrunk() || self.spent != 0 || self.has_new_want || self.demand().1 > 0 || self.to_give_back() > 0
     }
 
     /// Time to renew, or to close.

@@ -1,6 +1,7 @@
 //! Journals whose owners are dead.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, Read, Seek},
     os::unix::fs::MetadataExt,
@@ -16,20 +17,36 @@ pub struct Abandoned {
     file: File,
 }
 
-/// Every journal in this directory whose lock is free.
-pub fn abandoned(directory: &Path) -> io::Result<Vec<Abandoned>> {
+/// Every journal in this directory whose lock is free. One that cannot be read is passed over, so that it keeps none of the
+/// others back; `unreadable` are those of which that was said already.
+pub fn abandoned(directory: &Path, unreadable: &mut BTreeSet<PathBuf>) -> io::Result<Vec<Abandoned>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if let Some(owner) = name.strip_suffix(SUFFIX).and_then(Owner::read) {
-            found.extend(hold(&path)?.map(|file| Abandoned { owner, path, file }));
-        } else if name.strip_suffix(UNFINISHED).and_then(Owner::read).is_some() && hold(&path)?.is_some() {
-            // Its owner died before it gave it a name; what counts is in the file that has one.
-            fs::remove_file(&path)?;
+        match take_over(path.clone()) {
+            Ok(abandoned) => found.extend(abandoned),
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                if unreadable.insert(path.clone()) {
+                    tracing::warn!(%error, path = %path.display(), "a dead process's usage journal cannot be read");
+                }
+            }
         }
     }
     Ok(found)
+}
+
+fn take_over(path: PathBuf) -> io::Result<Option<Abandoned>> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if let Some(owner) = name.strip_suffix(SUFFIX).and_then(Owner::read) {
+        return Ok(hold(&path)?.map(|file| Abandoned { owner, path, file }));
+    }
+    if name.strip_suffix(UNFINISHED).and_then(Owner::read).is_some() && hold(&path)?.is_some() {
+        // Its owner died before it gave it a name; what counts is in the file that has one.
+        fs::remove_file(&path)?;
+    }
+    Ok(None)
 }
 
 /// Locks a file that nobody holds. The one that was opened may meanwhile have been replaced by its owner, or removed by
@@ -85,19 +102,31 @@ mod tests {
     fn a_line_cut_short_is_passed_over() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("usage-0a-dead.jsonl"), "{\"flush\":1}\n{\"ba").unwrap();
-        let found = abandoned(directory.path()).unwrap();
+        let found = abandoned(directory.path(), &mut Default::default()).unwrap();
         assert_eq!(found[0].owner.incarnation(), "dead");
         assert_eq!(found[0].lines().unwrap(), [Line::Flush(1)]);
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_read_keeps_no_other_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let circle = directory.path().join("usage-0a-circle.jsonl");
+        std::os::unix::fs::symlink(&circle, &circle).unwrap();
+        fs::write(directory.path().join("usage-0a-dead.jsonl"), "{\"flush\":1}\n").unwrap();
+        let mut unreadable = BTreeSet::new();
+        let found = abandoned(directory.path(), &mut unreadable).unwrap();
+        assert_eq!(found.iter().map(|file| file.owner.incarnation()).collect::<Vec<_>>(), ["dead"]);
+        assert_eq!(unreadable.into_iter().collect::<Vec<_>>(), [circle]);
     }
 
     #[test]
     fn two_processes_that_start_at_once_do_not_read_one_journal() {
         let directory = tempfile::tempdir().unwrap();
         drop(Journal::open(directory.path(), Owner::new("https://gateway.example", "dead")));
-        let mut first = abandoned(directory.path()).unwrap();
-        assert!(abandoned(directory.path()).unwrap().is_empty());
+        let mut first = abandoned(directory.path(), &mut Default::default()).unwrap();
+        assert!(abandoned(directory.path(), &mut Default::default()).unwrap().is_empty());
         first.remove(0).remove();
-        assert!(abandoned(directory.path()).unwrap().is_empty());
+        assert!(abandoned(directory.path(), &mut Default::default()).unwrap().is_empty());
     }
 
     #[test]
@@ -117,7 +146,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("usage-0a-one.jsonl.new");
         fs::write(&path, "{\"flush\":1}\n").unwrap();
-        assert!(abandoned(directory.path()).unwrap().is_empty());
+        assert!(abandoned(directory.path(), &mut Default::default()).unwrap().is_empty());
         assert!(!path.exists());
     }
 }

@@ -128,7 +128,7 @@ mod tests {
     }
 
     fn lines(directory: &Path) -> Vec<Line<'static>> {
-        abandoned(directory).unwrap().iter().flat_map(|file| file.lines().unwrap()).collect()
+        abandoned(directory, &mut Default::default()).unwrap().iter().flat_map(|file| file.lines().unwrap()).collect()
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(directory.path(), one());
         journal.append(&Line::Flush(1));
-        assert!(abandoned(directory.path()).unwrap().is_empty());
+        assert!(abandoned(directory.path(), &mut Default::default()).unwrap().is_empty());
         drop(journal);
         assert_eq!(lines(directory.path()), [Line::Flush(1)]);
     }
@@ -152,7 +152,7 @@ mod tests {
         assert!(!journal.is_sound() && journal.needs_rewriting());
         journal.file = real;
         journal.append(&Line::Flush(3));
-        assert!(abandoned(directory.path()).unwrap().is_empty(), "its lock is kept");
+        assert!(abandoned(directory.path(), &mut Default::default()).unwrap().is_empty(), "its lock is kept");
         journal.rewrite([Line::Base(3)].into_iter());
         assert!(journal.is_sound() && !journal.needs_rewriting());
         journal.append(&Line::Flush(4));

@@ -221,3 +221,22 @@ fn a_limit_that_shrank_takes_nothing_away_and_grants_nothing() {
     assert_eq!(scene.apply("a", |report| report.given_back = 5).answer.granted, 3);
     assert_eq!(scene.wants("b", 1).answer.granted, 1);
 }
+
+#[test]
+fn a_charge_that_no_longer_counts_goes_while_others_go_on() {
+    let mut buckets = Scene::of(Meter::TokensPerMinute, 600);
+    buckets.apply("one", hold(100));
+    buckets.passes(11).apply("two", hold(0));
+    assert!(buckets.row.leases.contains_key("one"), "ten a second are refilled");
+    buckets.passes(9).apply("two", hold(0));
+    assert!(buckets.row.leases.contains_key("one"));
+    buckets.passes(1).apply("two", hold(0));
+    assert!(!buckets.row.leases.contains_key("one"));
+
+    let mut days = Scene::of(Meter::TokensPerDay, 600);
+    days.apply("one", hold(100));
+    days.passes(12 * 3_600 - 1).apply("two", hold(0));
+    assert!(days.row.leases.contains_key("one"));
+    days.passes(1).apply("two", hold(0));
+    assert!(!days.row.leases.contains_key("one"), "its day is over");
+}

@@ -103,7 +103,7 @@ fn what_a_waiting_request_is_about_to_take_is_not_given_back() {
 #[test]
 fn share_past_a_limit_that_shrank_goes_back() {
     let (mut share, now, pace) = granted(10);
-    share.set_limit(4);
+    assert!(share.set_limit(4, now));
     let report = share.report(&key(), now, &pace).unwrap();
     assert_eq!((report.limit, report.given_back), (4, 6));
 }
@@ -168,4 +168,42 @@ fn the_edge_is_near_when_nine_tenths_are_used_or_held() {
         share.learn(&Answer { used, ..answer(10) }, now, &pace);
         assert_eq!(share.is_near_edge(), is_near, "{used}");
     }
+}
+
+#[test]
+fn a_lower_limit_holds_before_the_store_has_heard_of_it() {
+    let (mut share, now, pace) = granted(50);
+    share.hold_regardless(8, now);
+    assert!(share.set_limit(10, now));
+    assert_eq!(share.try_hold(3, now), Err(Short::Room));
+    assert_eq!(share.try_hold(2, now), Ok(()));
+    let report = share.report(&key(), now, &pace).unwrap();
+    assert_eq!((report.limit, report.given_back), (10, 40));
+    assert!(!share.set_limit(10, now), "it is on its way");
+}
+
+#[test]
+fn sessions_with_different_limits_take_the_smaller_one() {
+    let (mut share, now, _) = granted(10);
+    for turn in 0..10 {
+        let then = now + STEADY / 2 * turn;
+        share.set_limit(40, then);
+        share.set_limit(100, then + STEADY / 4);
+        assert_eq!(share.limit, 40);
+    }
+    share.set_limit(100, now + STEADY * 6);
+    assert_eq!(share.limit, 100, "nobody says the smaller one any more");
+}
+
+#[test]
+fn a_report_that_is_passed_over_does_not_silence_the_share() {
+    let (mut share, now, pace) = granted(10);
+    share.hold_regardless(4, now);
+    share.settle(4, 4, now);
+    share.report(&key(), now, &pace).unwrap();
+    assert!(share.was_passed_over() && !share.was_passed_over());
+    assert_eq!(share.room(), 6);
+    share.hold_regardless(1, now);
+    share.settle(1, 1, now);
+    assert_eq!(share.report(&key(), now, &pace).unwrap().spent, 1);
 }
