@@ -18,14 +18,17 @@ use gateway::{
     door::watch::Patience,
     inference::{Catalogue, Models},
     session::Lifetimes,
+    spend::flusher::LAST_TRIES,
+    store::CALL,
     telemetry::{Lines, logs},
 };
 use gateway_config::{Config, Environment, Loaded, LogLevel, ProcessSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::Level;
 
-/// The store is told what was counted last; what it cannot be told stays in the journal.
-const LAST_FLUSH: Duration = Duration::from_secs(5);
+/// The store is told what was counted last, in tries of which the last is waited for, and its connections are closed; what it
+/// cannot be told stays in the journal.
+const LAST_FLUSH: Duration = LAST_TRIES.saturating_add(CALL).saturating_add(Duration::from_secs(1));
 const AT_ONCE: Duration = Duration::from_millis(500);
 
 #[global_allocator]

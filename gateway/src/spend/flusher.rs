@@ -20,8 +20,9 @@ use crate::store::{Store, StoreError, flush::Flush};
 
 /// How often the other pods are counted.
 const BETWEEN_CENSUSES: Duration = Duration::from_secs(10);
-/// How long a pod that goes away tries to tell the store; what it cannot tell is in its journal.
-const LAST_TRIES: Duration = Duration::from_secs(3);
+/// How long a pod that goes away begins to tell the store once more, each time for one call; what it cannot tell is in its
+/// journal.
+pub const LAST_TRIES: Duration = Duration::from_secs(2);
 const BETWEEN_LAST_TRIES: Duration = Duration::from_millis(100);
 
 pub struct Flusher {
