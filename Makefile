@@ -41,6 +41,8 @@ bench: tools node ## this gateway beside nginx and a direct connection, in one r
 	@command -v nginx >/dev/null || tools/install nginx-light
 	$(CARGO) build --release -p gateway -p e2e --bin claude-gateway --bin bench
 	$(CARGO) run --release -q -p e2e --bin bench
+	$(CARGO) run --release -q -p e2e --bin bench -- --policies
+	$(CARGO) bench -q -p gateway --bench policy
 
 fuzz: ## each fuzz target for a minute
 	tools/fuzz

@@ -10,10 +10,22 @@
 
 CREATE TABLE policy_set (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
-    revision bigint NOT NULL
+    revision bigint NOT NULL,
+    -- Another at each write: a revision that went back and came again is not taken for what it was.
+    write_id uuid NOT NULL DEFAULT gen_random_uuid()
 );
 
 INSERT INTO policy_set (revision) VALUES (0);
+
+CREATE FUNCTION policy_set_written() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.write_id := gen_random_uuid();
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER policy_set_written BEFORE UPDATE ON policy_set
+    FOR EACH ROW EXECUTE FUNCTION policy_set_written();
 
 CREATE TABLE policy (
     key text PRIMARY KEY,

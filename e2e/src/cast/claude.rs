@@ -75,7 +75,12 @@ impl ClaudeCode {
 
     /// `claude -p`: one answer, without a terminal.
     pub async fn print(&self, prompt: &str) -> Result<Printed> {
-        let [program, rest @ ..] = &self.command(&["-p", prompt])[..] else { bail!("a command") };
+        self.print_with(&[], prompt).await
+    }
+
+    /// The same with flags of its own.
+    pub async fn print_with(&self, flags: &[&str], prompt: &str) -> Result<Printed> {
+        let [program, rest @ ..] = &self.command(&[flags, &["-p", prompt]].concat())[..] else { bail!("a command") };
         let run = Command::new(program).args(rest).stdin(Stdio::null()).kill_on_drop(true).output();
         let output = timeout(PATIENCE, run).await.context("claude -p is stuck")??;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim().to_owned();

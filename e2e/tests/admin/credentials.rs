@@ -79,3 +79,14 @@ async fn changed_keys_are_taken_without_a_restart() {
     }
     assert_eq!(answer(with_key(&stage, Method::GET, SESSIONS, WRITE_KEY)).await.0, 401, "the old one is over");
 }
+
+#[tokio::test]
+async fn keys_are_over_with_their_section() {
+    let mut stage = administered().await;
+    stage.gateway.rewrite(|file| drop(file.as_object_mut().unwrap().remove("admin"))).unwrap();
+    let since = Instant::now();
+    while answer(with_key(&stage, Method::GET, SESSIONS, WRITE_KEY)).await.0 != 401 {
+        assert!(since.elapsed() < Duration::from_secs(30), "the key is still taken");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -2,7 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::cast::{client::Client, gateway::Gateway, postgres::Postgres, provider::Provider, signin::Tokens};
+use e2e::cast::{
+    client::Client,
+    gateway::Gateway,
+    postgres::{Postgres, pool},
+    provider::Provider,
+    signin::Tokens,
+};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -117,7 +123,7 @@ async fn everyone_signed_in_as_a_person_is_signed_out_by_subject_or_address() {
     }
     assert_eq!(standing(&clients[1], &bob.access_token).await.0, 200);
     let twice = end(&stage, &format!("{SESSIONS}?user=alice")).await;
-    assert_eq!(twice, (200, json!({"type": "sessions_revoked", "user": "alice", "ended": 0})));
+    assert_eq!(twice, (200, json!({"type": "sessions_revoked", "user": "alice", "subjects": [], "ended": 0})));
     assert_eq!(
         standing(&clients[1], &another_sign_in(&stage, "alice").await.access_token).await.0,
         200,
@@ -146,6 +152,14 @@ async fn without_exactly_one_selector_nobody_is_signed_out() {
         let (status, said) = end(&stage, &format!("{SESSIONS}{query}")).await;
         assert_eq!((status, &said["error"]["type"]), (400, &json!("invalid_request_error")), "{query}: {said}");
     }
+    // Whoever says more than "all" may have meant less.
+    let all = format!("{SESSIONS}/revoke_all");
+    for (target, body) in [(format!("{all}?user=alice"), "{}"), (all, r#"{"user": "alice"}"#)] {
+        let request = with_key(&stage, Method::POST, &target, WRITE_KEY).body("application/json", body);
+        assert_eq!(answer(request).await.0, 400, "{target} {body}");
+    }
+    let id = listed(&stage, "").await[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(end(&stage, &format!("{SESSIONS}/{id}?dry_run=true")).await.0, 400);
     for query in ["?limit=0", "?limit=1001", "?limit=x", "?page=x", "?users=alice", "?user="] {
         assert_eq!(
             answer(with_key(&stage, Method::GET, &format!("{SESSIONS}{query}"), WRITE_KEY)).await.0,
@@ -178,4 +192,36 @@ async fn with_the_store_away_an_end_says_so_and_known_ends_hold() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(standing(&stage.client, &stage.tokens.access_token).await.0, 401);
+}
+
+#[tokio::test]
+async fn a_person_is_found_by_the_address_of_the_last_refresh() {
+    let stage = administered().await;
+    stage.identity.behave(|behaviour| behaviour.person_mut("alice").email = "alice@married.example".to_owned());
+    let tokens = stage.tokens.refresh(&stage.gateway.client().unwrap()).await.unwrap();
+    let nobody = end(&stage, &format!("{SESSIONS}?user=alice@example.com")).await;
+    assert_eq!((nobody.0, &nobody.1["subjects"]), (200, &json!([])), "the old address is nobody's");
+    assert_eq!(standing(&stage.client, &tokens.access_token).await.0, 200);
+    let ended = end(&stage, &format!("{SESSIONS}?user=alice@married.example")).await;
+    assert_eq!((&ended.1["subjects"], &ended.1["ended"]), (&json!(["alice"]), &json!(1)));
+    assert_eq!(standing(&stage.client, &tokens.access_token).await.0, 401);
+}
+
+/// A script that signs the same people out every minute makes no table that pods read for ever.
+#[tokio::test]
+async fn the_same_end_again_is_the_same_row() {
+    let database = Postgres::shared().await.unwrap().database().await.unwrap();
+    let stage =
+        Stage::with(vec![Provider::start().unwrap()], |config| config.set("/admin", admin()).store(&database)).await;
+    for _ in 0..3 {
+        another_sign_in(&stage, "alice").await;
+        assert_eq!(end(&stage, &format!("{SESSIONS}?user=alice")).await.0, 200);
+        assert_eq!(answer(with_key(&stage, Method::POST, &format!("{SESSIONS}/revoke_all"), WRITE_KEY)).await.0, 200);
+        assert_eq!(end(&stage, &format!("{SESSIONS}?user=nobody")).await.0, 200);
+    }
+    let pool = pool(&database).await.unwrap();
+    let rows = "SELECT count(*) FROM claude_gateway.revocation";
+    assert_eq!(sqlx::query_scalar::<_, i64>(rows).fetch_one(&pool).await.unwrap(), 2, "Alice's and everyone's");
+    let latest = another_sign_in(&stage, "alice").await;
+    assert_eq!(standing(&stage.client, &latest.access_token).await.0, 200, "who signs in afterwards is in");
 }

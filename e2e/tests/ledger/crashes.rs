@@ -33,8 +33,13 @@ async fn every_reply_counts_once_whoever_is_killed() {
         (replies.iter().filter(|one| one.is_whole()).count(), replies.iter().filter(|one| one.is_cut()).count());
     println!("{} replies, {whole} whole, {cut} cut; {} answers of Postgres lost", replies.len(), fleet.wire.cuts());
     assert!(whole > 50 * runs() && cut > 0 && fleet.wire.cuts() > 0, "something was going on");
-    let mistakes = mistakes(&replies, &fleet.end().await);
+    let told = fleet.end().await;
+    let mistakes = mistakes(&replies, &told);
     assert!(mistakes.is_empty(), "{mistakes:#?}");
+    let charged = told.charged_otherwise();
+    assert!(charged.is_empty(), "{} of {}: {charged:#?}", charged.len(), told.limited());
+    let people = told.people().count();
+    assert!(told.limited() > people - people / 10, "{} of {people} have a limit", told.limited());
 }
 
 /// A kill each second; an answer is lost before each, and in the middle Postgres crashes too.

@@ -18,6 +18,8 @@ use url::Url;
 use crate::{eventually, told::Told, wire::Wire};
 
 pub(crate) const PODS: usize = 3;
+/// Nobody runs into it; what is used of it is counted all the same.
+const PLENTY: u64 = 1_000_000_000_000;
 /// Everybody's subject begins so.
 pub(crate) const PERSON: &str = "a-person-of-the-ledger-";
 
@@ -50,7 +52,11 @@ impl Fleet {
             let metrics = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
             let config = Stage::config(&identity, through_the_wire.as_str(), std::slice::from_ref(&provider)).unwrap();
             let url = public_url.get_or_insert(config.url()).clone();
-            let config = config.set("/listen/metrics", json!(metrics)).set("/listen/public_url", json!(url));
+            let limits = json!([{"name": "everybody", "match": {}, "limits": {"tokens_per_day": PLENTY}}]);
+            let config = config
+                .set("/listen/metrics", json!(metrics))
+                .set("/listen/public_url", json!(url))
+                .set("/managed/policies", limits);
             let metrics = Client::new(&format!("http://{metrics}")).unwrap();
             pods.push(Pod { gateway: config.start().await.unwrap(), metrics });
         }

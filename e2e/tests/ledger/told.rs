@@ -7,6 +7,8 @@ use e2e::cast::postgres::pool;
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     people: BTreeMap<String, Tokens>,
+    /// What is used of their day's tokens.
+    limits: BTreeMap<String, i64>,
 }
 
 /// What one person, or one reply, came to.
@@ -27,9 +29,28 @@ impl Told {
         .fetch_all(&pool)
         .await
         .unwrap();
+        let limits: Vec<(String, i64)> =
+            sqlx::query_as("SELECT subject, used FROM claude_gateway.limit_state WHERE meter = 'tokens_per_day'")
+                .fetch_all(&pool)
+                .await
+                .unwrap();
         pool.close().await;
         let tokens = |(subject, requests, input, output)| (subject, Tokens { requests, input, output });
-        Self { people: rows.into_iter().map(tokens).collect() }
+        Self { people: rows.into_iter().map(tokens).collect(), limits: limits.into_iter().collect() }
+    }
+
+    /// Whose limit was charged otherwise than they were counted. Somebody whose only pod died while the store was away, before
+    /// the store had heard of their limit, has none.
+    pub(crate) fn charged_otherwise(&self) -> Vec<String> {
+        let differences = self.limits.iter().filter_map(|(person, used)| {
+            let Tokens { requests: _, input, output } = self.of(person);
+            (*used != input + output).then(|| format!("{person}: {used} charged, {} counted", input + output))
+        });
+        differences.collect()
+    }
+
+    pub(crate) fn limited(&self) -> usize {
+        self.limits.len()
     }
 
     pub(crate) fn of(&self, subject: &str) -> Tokens {

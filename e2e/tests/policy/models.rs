@@ -115,6 +115,43 @@ async fn no_other_endpoint_or_beta_takes_a_model_past_its_refusal() {
     assert!(fleet.provider.requests().is_empty());
 }
 
+/// S18
+#[tokio::test]
+async fn no_part_of_a_body_takes_a_model_past_its_refusal() {
+    let fleet = under(json!({"availableModels": [GRANTED, "claude-sonnet-5"]})).await;
+    let client = &fleet.clients()[0];
+    let body = |more: &str| format!(r#"{{"model":"{GRANTED}","max_tokens":1,"messages":[],{more}}}"#);
+    let advisor = r#""type":"advisor_20260301","name":"advisor""#;
+    let refused = [
+        format!(r#""tools":[{{{advisor},"model":"{REFUSED}"}}]"#),
+        format!(r#""tools":[{{"name":"a","input_schema":{{}}}},{{{advisor},"\u006dodel":"{REFUSED}"}}]"#),
+        format!(r#""tools":[{{{advisor},"model":"{GRANTED}","model":"{REFUSED}"}}]"#),
+        format!(r#""tools":[],"tools":[{{{advisor},"model":"{REFUSED}"}}]"#),
+        format!(r#""tools":[{{{advisor},"model":"no-such-model"}}]"#),
+        format!(r#""tools":[{{{advisor},"model":["{REFUSED}"]}}]"#),
+        format!(r#""fallbacks":[{{"model":"{GRANTED}"}},{{"model":"{REFUSED}"}}]"#),
+        format!(r#""fallb\u0061cks":[{{"mod\u0065l":"{REFUSED}"}}]"#),
+        format!(r#""fallbacks":["{REFUSED}"]"#),
+        r#""fallbacks":"default""#.to_owned(),
+    ];
+    for more in &refused {
+        for path in ["/v1/messages?beta=true", "/v1/messages/count_tokens"] {
+            let (status, answer) = send(client, path, &body(more)).await;
+            assert_eq!((status, &answer["error"]["type"]), (400, &json!("invalid_request_error")), "{more} {answer}");
+        }
+    }
+    let (_, answer) = send(client, "/v1/messages", &body(&refused[0])).await;
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.contains(REFUSED) && message.contains("availableModels"), "{message}");
+    assert!(fleet.provider.requests().is_empty());
+    let granted = format!(r#""tools":[{{{advisor},"model":"claude-sonnet-5"}}],"fallbacks":[{{"model":"{GRANTED}"}}]"#);
+    let schema =
+        format!(r#""tools":[{{"name":"Task","input_schema":{{"properties":{{"model":{{"enum":["{REFUSED}"]}}}}}}}}]"#);
+    for more in [granted, schema] {
+        assert_eq!(send(client, "/v1/messages", &body(&more)).await.0, 200, "{more}");
+    }
+}
+
 #[tokio::test]
 async fn a_person_is_shown_the_models_they_may_use_and_no_others() {
     let fleet =

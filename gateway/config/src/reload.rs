@@ -254,7 +254,7 @@ impl Changes {
         let Admin {
             write_keys: _,
             read_keys: _,
-            admin_groups,
+            admin_groups: _,
             blocked_message,
             audit_retention_days,
             spend_retention_months,
@@ -262,7 +262,6 @@ impl Changes {
             group_limit_mode,
             billing_group_tag,
         } = old;
-        self.note("admin.admin_groups", admin_groups, &new.admin_groups);
         self.note("admin.blocked_message", blocked_message, &new.blocked_message);
         self.note("admin.audit_retention_days", audit_retention_days, &new.audit_retention_days);
         self.note("admin.spend_retention_months", spend_retention_months, &new.spend_retention_months);

@@ -17,7 +17,6 @@ use super::{AdminError, routes::AdminState};
 use crate::{
     door::{ClientAddress, RequestId},
     session::{Verifier, bearer},
-    telemetry::Audit,
 };
 
 /// The keys and groups of the `admin` section; a changed file replaces them.
@@ -55,6 +54,11 @@ impl AdminKeys {
 
     pub fn reload(&self, admin: &Admin) {
         self.known.store(Arc::new(Known::of(admin)));
+    }
+
+    /// The section is gone: nobody administers any more, though the routes stay until the next start.
+    pub fn forget(&self) {
+        self.known.store(Arc::new(Known { keys: Vec::new(), groups: Vec::new() }));
     }
 
     /// Every key is compared, so that the time says nothing of which one came close.
@@ -112,7 +116,7 @@ where
             None => state.keys.member(&state.verifier, &parts.headers),
         };
         administrator.ok_or_else(|| {
-            deny(&state.audit, parts, "no_credential", None);
+            deny(&state, parts, "no_credential", None);
             AdminError::Unauthenticated
         })
     }
@@ -128,16 +132,20 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AdminError> {
         let administrator = Administrator::from_request_parts(parts, state).await?;
         if !administrator.may_write {
-            deny(&AdminState::from_ref(state).audit, parts, "read_only", Some(&administrator.actor));
+            deny(&AdminState::from_ref(state), parts, "read_only", Some(&administrator.actor));
             return Err(AdminError::ReadOnly);
         }
         Ok(Self(administrator))
     }
 }
 
-fn deny(audit: &Audit, parts: &Parts, reason: &'static str, actor: Option<&str>) {
+fn deny(state: &AdminState, parts: &Parts, reason: &'static str, actor: Option<&str>) {
     let request_id = parts.extensions.get::<RequestId>().map_or("", |id| &id.0);
     let client = parts.extensions.get::<ClientAddress>().map(|client| client.0.to_string());
     let fields = json!({"reason": reason, "actor": actor, "client": client, "path": parts.uri.path()});
-    audit.event("admin.denied", request_id, fields);
+    state.shared.metrics.refuse("admin_denied");
+    match actor {
+        Some(_) => state.audit.event("admin.denied", request_id, fields),
+        None => state.audit.event_of_stranger("admin.denied", request_id, fields),
+    }
 }

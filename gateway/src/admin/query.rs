@@ -15,10 +15,8 @@ impl Query {
             None => Ok(self),
             Some((name, _)) => {
                 let name: String = name.chars().take(40).collect();
-                Err(AdminError::BadRequest(format!(
-                    "{name:?} is no parameter of this call; it takes: {}",
-                    known.join(", ")
-                )))
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                Err(AdminError::BadRequest(format!("{name:?} is no parameter of this call; it takes: {known}")))
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use axum::{
     Extension, Json,
+    body::Bytes,
     extract::{Path, State},
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -11,7 +12,6 @@ use serde_json::{Value, json};
 use super::{AdminError, Administrator, Writer, query::Query, routes::AdminState};
 use crate::{
     door::RequestId,
-    identity::Subject,
     session::SessionId,
     store::seen_session::{Before, SeenSession},
 };
@@ -43,7 +43,9 @@ pub(super) async fn end_one(
     Writer(writer): Writer,
     Extension(request_id): Extension<RequestId>,
     Path(id): Path<String>,
+    query: Query,
 ) -> Result<Json<Value>, AdminError> {
+    query.only(&[])?;
     const NO_SUCH: AdminError = AdminError::NotFound("there is no such session");
     let session: SessionId = id.parse().map_err(|_| NO_SUCH)?;
     let Some(subject) = state.store.subject_of(&session).await? else { return Err(NO_SUCH) };
@@ -54,7 +56,7 @@ pub(super) async fn end_one(
 }
 
 /// `DELETE /v1/organizations/sessions?user=`: by subject or e-mail address. Whoever is not signed in has nothing to end,
-/// which is no error: an offboarding script may run twice.
+/// which is no error: an offboarding script may run twice. The answer names the subjects that were meant.
 pub(super) async fn end_person(
     State(state): State<AdminState>,
     Writer(writer): Writer,
@@ -68,26 +70,28 @@ pub(super) async fn end_person(
             "name whose sessions end, once: ?user=<subject or e-mail address>; POST …/sessions/revoke_all ends all";
         return Err(AdminError::BadRequest(what.to_owned()));
     };
-    let mut subjects = state.store.subjects_called(user).await?;
-    if subjects.is_empty() {
-        // No row, but an access token may live that began before e-mail addresses were kept.
-        subjects.push(Subject(user.to_owned()));
-    }
+    let subjects = state.store.subjects_called(user).await?;
     let mut ended = 0;
     for subject in &subjects {
         ended += state.sessions.end_person(subject).await?;
         let fields = json!({"reason": "admin", "actor": writer.actor, "sub": subject});
         state.audit.event("session.revoke", &request_id.0, fields);
     }
-    Ok(Json(json!({"type": "sessions_revoked", "user": user, "ended": ended})))
+    Ok(Json(json!({"type": "sessions_revoked", "user": user, "subjects": subjects, "ended": ended})))
 }
 
-/// `POST /v1/organizations/sessions/revoke_all`
+/// `POST /v1/organizations/sessions/revoke_all`. Whoever says more than that may mean less.
 pub(super) async fn end_everyone(
     State(state): State<AdminState>,
     Writer(writer): Writer,
     Extension(request_id): Extension<RequestId>,
+    query: Query,
+    body: Bytes,
 ) -> Result<Json<Value>, AdminError> {
+    query.only(&[])?;
+    if !matches!(body.trim_ascii(), b"" | b"{}") {
+        return Err(AdminError::BadRequest("this call ends all sessions and takes no body".to_owned()));
+    }
     let ended = state.sessions.end_everyone().await?;
     let fields = json!({"reason": "admin", "actor": writer.actor, "everyone": true});
     state.audit.event("session.revoke", &request_id.0, fields);

@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     clock::Clock,
-    policy::{Applied, LivePolicies, StoredPolicies},
+    policy::{Applications, Applied, LivePolicies, StoredPolicies},
     session::Sessions,
     store::{
         Store, StoreError,
@@ -24,6 +24,8 @@ use crate::{
 };
 
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(30);
+/// People in one statement.
+const TOLD_AT_ONCE: usize = 1000;
 
 /// Ends when it is dropped.
 pub struct Pulse {
@@ -70,9 +72,7 @@ impl Body {
                 () = bell.notified() => {}
                 () = sleep_until(next_sweep) => {
                     next_sweep = Instant::now() + BETWEEN_SWEEPS;
-                    if let Err(error) = self.sweep().await {
-                        tracing::debug!(%error, "what is over stays in the store until the next sweep");
-                    }
+                    self.sweep().await;
                     continue;
                 }
             }
@@ -86,14 +86,14 @@ impl Body {
     /// Revocations first: whatever becomes of the rest, they hold.
     async fn look(&self, bell: &Notify) -> Result<(), StoreError> {
         let Heads { revocations, policies } = self.store.beat(&self.pod, &self.condition()).await?;
-        self.sessions.learn_revoked(revocations).await?;
+        let learned = self.sessions.learn_revoked(revocations).await;
         if let Some(stored) = &self.stored
-            && stored.catch_up(policies).await?
+            && stored.catch_up(&policies).await
         {
             // Whoever waits for this revision to be served everywhere need not wait for the tick.
             bell.notify_one();
         }
-        self.sessions.tell_store().await
+        learned.and(self.sessions.tell_store().await)
     }
 
     fn condition(&self) -> Condition {
@@ -104,21 +104,43 @@ impl Body {
         }
     }
 
-    async fn sweep(&self) -> Result<(), StoreError> {
-        if self.stored.is_some()
-            && let Some(applications) = self.applied.take()
-            && let Err(error) = self.store.note_applied(&applications).await
-        {
-            self.applied.put_back(applications);
-            return Err(error);
+    /// Each part whatever became of the others.
+    async fn sweep(&self) {
+        let parts = [
+            self.tell_applied().await,
+            self.sessions.sweep().await,
+            self.store.forget_applied_before_three_days().await.map(drop),
+            self.store.delete_pods_unseen_for_a_day().await.map(drop),
+            self.store.delete_limits_that_are_over().await.map(drop),
+            self.delete_old_usage().await,
+        ];
+        for error in parts.into_iter().filter_map(Result::err) {
+            tracing::debug!(%error, "what is over stays in the store until the next sweep");
         }
-        self.sessions.sweep().await?;
-        self.store.forget_applied_before_three_days().await?;
-        self.store.delete_pods_unseen_for_a_day().await?;
-        self.store.delete_limits_that_are_over().await?;
-        if let Some(kept_from) = self.clock.now().checked_sub_months(self.usage_kept) {
-            self.store.delete_usage_before(kept_from).await?;
+    }
+
+    /// In statements of a bounded size: the first hour of a day brings everybody.
+    async fn tell_applied(&self) -> Result<(), StoreError> {
+        let Some(Applications { day, mut people }) = self.applied.take().filter(|_| self.stored.is_some()) else {
+            return Ok(());
+        };
+        while !people.is_empty() {
+            let rest = people.split_off(people.len().min(TOLD_AT_ONCE));
+            let told = Applications { day, people };
+            if let Err(error) = self.store.note_applied(&told).await {
+                let people = told.people.into_iter().chain(rest).collect();
+                self.applied.put_back(Applications { day, people });
+                return Err(error);
+            }
+            people = rest;
         }
         Ok(())
+    }
+
+    async fn delete_old_usage(&self) -> Result<(), StoreError> {
+        match self.clock.now().checked_sub_months(self.usage_kept) {
+            Some(kept_from) => self.store.delete_usage_before(kept_from).await.map(drop),
+            None => Ok(()),
+        }
     }
 }

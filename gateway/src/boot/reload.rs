@@ -107,8 +107,8 @@ impl Reloader {
         if !waiting.is_empty() {
             tracing::warn!(fields = waiting.join(", "), "these changes need a new process");
         }
-        if let (Some(keys), Some(admin)) = (&self.admin_keys, &new.admin) {
-            keys.reload(admin);
+        if let Some(keys) = &self.admin_keys {
+            new.admin.as_ref().map_or_else(|| keys.forget(), |admin| keys.reload(admin));
         }
         self.relying_party.reload_credentials(&new.oidc);
         let certificate = match (&self.certificate, &new.listen.tls) {

@@ -1,6 +1,7 @@
 //! The request body, read once and kept whole: it must be replayable for the next upstream.
 
 use std::{
+    collections::BTreeSet,
     ops::Range,
     pin::{Pin, pin},
     time::Duration,
@@ -13,6 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     joined::Joined,
+    other_models,
     refusal::Refusal,
     scan::{self, ScanError},
     text_bytes::text_bytes,
@@ -39,14 +41,16 @@ pub struct Prompt {
     /// As the client wrote it, unescaped.
     pub model: String,
     model_span: Range<usize>,
+    /// Whatever else it asks the provider to ask.
+    pub other_models: BTreeSet<String>,
     pub stream: bool,
     pub max_tokens: Option<u64>,
 }
 
 impl Prompt {
     pub fn parse(bytes: Bytes) -> Result<Self, Refusal> {
-        let keys = ["model", "stream", "max_tokens"];
-        let [model, stream, max_tokens] = scan::members(&bytes, keys).map_err(Refusal::BadBody)?;
+        let keys = ["model", "stream", "max_tokens", "tools", "fallbacks"];
+        let [model, stream, max_tokens, tools, fallbacks] = scan::members(&bytes, keys).map_err(Refusal::BadBody)?;
         let model_span = model.ok_or(Refusal::ModelMissing)?;
         let raw = &bytes[model_span.clone()];
         if raw.first() != Some(&b'"') {
@@ -57,9 +61,10 @@ impl Prompt {
         if model.is_empty() {
             return Err(Refusal::ModelMissing);
         }
+        let other_models = other_models::named(&bytes, tools, fallbacks)?;
         let stream = stream.is_some_and(|span| &bytes[span] == b"true");
         let max_tokens = max_tokens.and_then(|span| whole_number(&bytes[span]));
-        Ok(Self { bytes, model, model_span, stream, max_tokens })
+        Ok(Self { bytes, model, model_span, other_models, stream, max_tokens })
     }
 
     /// Pictures and documents count for what they are at most, not for their length.

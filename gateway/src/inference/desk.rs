@@ -121,9 +121,9 @@ impl Desk {
         report.model = models.canonical(&prompt.model).map(str::to_owned);
         let effective = policies.effective(admitted.person());
         applied.note(&effective, &admitted.person().sub);
-        report.audited = verdict::of_audited(models, &prompt.model, &effective);
+        report.audited = verdict::of_audited(models, &prompt, &effective);
         report.policy = effective.applied().cloned();
-        let granted = models.grant(&prompt.model, &effective)?;
+        let granted = models.grant_all(&prompt.model, &prompt.other_models, &effective)?;
         if report.endpoint == Endpoint::Messages {
             let (subject, headers) = (&admitted.person().sub, &head.headers);
             let asking = Asking { request_id, subject, headers, prompt: &prompt, model: &granted };

@@ -13,6 +13,7 @@ mod joined;
 pub mod link;
 pub mod listing;
 pub mod models;
+mod other_models;
 pub mod refusal;
 pub mod relay;
 pub mod report;

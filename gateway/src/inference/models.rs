@@ -6,7 +6,11 @@
 //! Invariant: a name is found by the whole of it, or not at all; what policy is asked about is what was found. Only
 //! [`Models::grant`] makes a [`GrantedModel`], and nothing is sent anywhere without one.
 
-use std::{collections::HashMap, ops::Deref, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Deref,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use gateway_config::{Config, ModelEntry, Upstream};
@@ -91,10 +95,26 @@ impl Models {
 
     /// The model of exactly this name, or of its dated form or alias, if policy lets the person have it.
     pub fn grant(&self, name: &str, effective: &Effective) -> Result<GrantedModel, Refusal> {
-        let called = || name.chars().take(200).collect::<String>();
+        let called = || shortened(name);
         let model = self.by_name.get(name).ok_or_else(|| Refusal::UnknownModel(called()))?;
         effective.models().check(model.names()).map_err(|why| Refusal::ModelNotAvailable { model: called(), why })?;
         model.route(effective).map(GrantedModel).ok_or_else(|| Refusal::NoZeroRetention(called()))
+    }
+
+    /// As [`grant`](Self::grant), for a request that names more models than its own. Theirs are not rewritten, so it may go only
+    /// where each is served under the name that the client wrote.
+    pub fn grant_all(
+        &self,
+        name: &str,
+        others: &BTreeSet<String>,
+        effective: &Effective,
+    ) -> Result<GrantedModel, Refusal> {
+        others.iter().try_fold(self.grant(name, effective)?, |granted, other| {
+            let beside = self.grant(other, effective)?;
+            granted
+                .narrowed_to(&beside, other)
+                .ok_or_else(|| Refusal::NotTogether { model: shortened(name), other: shortened(other) })
+        })
     }
 
     /// What [`grant`](Self::grant) would let the person have.
@@ -171,6 +191,16 @@ impl Model {
     }
 }
 
+impl GrantedModel {
+    /// Only the upstreams that serve `other` too, by this very name.
+    fn narrowed_to(&self, other: &Self, name: &str) -> Option<Self> {
+        let unchanged = |target: &Target| target.replacement.as_ref().is_none_or(|sent| *sent == json_string(name));
+        let serves = |upstream| other.targets.iter().any(|target| target.upstream == upstream && unchanged(target));
+        let targets = self.targets.iter().filter(|target| serves(target.upstream)).cloned().collect();
+        route(&self.model, self.context_tokens, targets).map(Self)
+    }
+}
+
 impl Deref for GrantedModel {
     type Target = Route;
 
@@ -188,16 +218,25 @@ fn is(builtin: &BuiltinModel, entry: &ModelEntry) -> bool {
     entry.id == builtin.id || entry.id == builtin.alias
 }
 
+/// A name as a message repeats it.
+fn shortened(name: &str) -> String {
+    name.chars().take(200).collect()
+}
+
 fn json_string(text: &str) -> Bytes {
     serde_json::Value::from(text).to_string().into()
 }
 
 #[cfg(test)]
 mod tests {
-    use gateway_config::Environment;
+    use gateway_config::{Environment, Policy};
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::{
+        identity::{Person, Subject},
+        policy::{PolicySet, Revision},
+    };
 
     const FILE: &str = r#"
         listen: {host: 127.0.0.1}
@@ -224,11 +263,29 @@ mod tests {
         Models::new(&config, &Catalogue::builtin())
     }
 
-    fn under(settings: Value, upstream: Option<gateway_config::UpstreamRetention>) -> Effective {
-        let retention = gateway_config::Retention { upstream, ..gateway_config::Retention::default() };
-        let mut effective = Effective::default();
-        (effective.settings, effective.retention) = (settings.as_object().cloned(), retention);
-        effective
+    /// What holds where one policy says this to everybody.
+    fn under(settings: Value, upstream: &str) -> Effective {
+        let document = json!({"match": {}, "code": settings, "retention": {"upstream": upstream}});
+        let set = PolicySet::of_file(Revision(1), &[Policy::from_document(&document).unwrap()]);
+        set.effective(&Person { sub: Subject("somebody".to_owned()), email: None, name: None, groups: Vec::new() })
+    }
+
+    #[test]
+    fn another_model_of_a_request_is_granted_like_its_own_and_not_rewritten() {
+        let (models, all) = (models(), under(json!({}), "any"));
+        let with = |name: &str, other: &str, effective: &Effective| {
+            models.grant_all(name, &BTreeSet::from([other.to_owned()]), effective).map_err(|refusal| refusal.reason())
+        };
+        let upstreams =
+            |granted: GrantedModel| granted.targets.iter().map(|target| target.upstream).collect::<Vec<_>>();
+        assert_eq!(upstreams(with("claude-sonnet-5", "claude-sonnet-4-6", &all).unwrap()), [0, 1]);
+        assert_eq!(upstreams(with("claude-sonnet-5", "claude-opus-5", &all).unwrap()), [0], "the second has no Opus");
+        assert_eq!(with("claude-opus-5", "no-such-model", &all).unwrap_err(), "unknown_model");
+        assert_eq!(with("claude-opus-5", "house-model", &all).unwrap_err(), "models_not_together", "it is mapped");
+        let listed = under(json!({"availableModels": ["sonnet"]}), "any");
+        assert_eq!(with("claude-sonnet-5", "claude-opus-5", &listed).unwrap_err(), "model_not_available");
+        let denied = under(json!({"deniedModels": ["opus"]}), "any");
+        assert_eq!(with("claude-sonnet-5", "claude-opus-5", &denied).unwrap_err(), "model_denied");
     }
 
     fn reason(name: &str, effective: &Effective) -> &'static str {
@@ -240,14 +297,14 @@ mod tests {
         for model in Catalogue::builtin().iter() {
             let granted = ["fable", "haiku", "opus", "sonnet"]
                 .into_iter()
-                .filter(|family| reason(model.id, &under(json!({"availableModels": [family]}), None)) == "granted");
+                .filter(|family| reason(model.id, &under(json!({"availableModels": [family]}), "any")) == "granted");
             assert_eq!(granted.count(), 1, "{}", model.id);
         }
     }
 
     #[test]
     fn only_the_name_itself_finds_a_model() {
-        let all = under(json!({}), None);
+        let all = under(json!({}), "any");
         for name in ["claude-haiku-4-5", "claude-haiku-4-5-20251001", "house-model"] {
             assert_eq!(reason(name, &all), "granted", "{name}");
         }
@@ -272,24 +329,24 @@ mod tests {
 
     #[test]
     fn policy_is_asked_about_what_was_found() {
-        let listed = under(json!({"availableModels": ["claude-haiku-4-5-20251001"]}), None);
+        let listed = under(json!({"availableModels": ["claude-haiku-4-5-20251001"]}), "any");
         assert_eq!(reason("claude-haiku-4-5", &listed), "granted");
         assert_eq!(reason("claude-opus-5", &listed), "model_not_available");
-        let denied = under(json!({"deniedModels": ["claude-opus-5"]}), None);
+        let denied = under(json!({"deniedModels": ["claude-opus-5"]}), "any");
         assert_eq!(reason("house-model", &denied), "model_denied", "it would be sent as a denied one");
         assert_eq!(reason("claude-opus-4-8", &denied), "granted");
     }
 
     #[test]
     fn zero_retention_leaves_only_upstreams_that_keep_nothing() {
-        let zero = under(json!({}), Some(gateway_config::UpstreamRetention::Zero));
+        let zero = under(json!({}), "zero");
         let models = models();
         let sonnet = models.grant("claude-sonnet-5", &zero).unwrap();
         assert_eq!(sonnet.targets.iter().map(|target| target.upstream).collect::<Vec<_>>(), [1]);
         assert_eq!(reason("claude-opus-5", &zero), "no_zero_retention");
         let ids: Vec<_> = models.listed(&zero).into_iter().map(|listed| listed.id.clone()).collect();
         assert!(!ids.is_empty() && ids.iter().all(|id| id.starts_with("claude-sonnet-")), "{ids:?}");
-        let any = under(json!({}), Some(gateway_config::UpstreamRetention::Any));
+        let any = under(json!({}), "any");
         assert_eq!(models.grant("claude-sonnet-5", &any).unwrap().targets.len(), 2);
     }
 
@@ -299,7 +356,7 @@ mod tests {
         for settings in
             [json!({}), json!({"availableModels": ["opus", "house-model"]}), json!({"deniedModels": ["claude-opus"]})]
         {
-            let effective = under(settings.clone(), None);
+            let effective = under(settings.clone(), "any");
             let listed: Vec<_> = models.listed(&effective).into_iter().map(|listed| listed.id.as_str()).collect();
             let all = models.listed.iter().map(|(listed, _)| listed.id.as_str());
             let granted: Vec<_> = all.filter(|id| models.grant(id, &effective).is_ok()).collect();

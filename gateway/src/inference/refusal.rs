@@ -25,10 +25,16 @@ pub enum Refusal {
     ModelMissing,
     #[error("model must be a string")]
     ModelNotString,
+    #[error("the models that {0:?} names cannot be read")]
+    OtherModelsUnreadable(&'static str),
     #[error("model {0:?} is not in the operator's model list; GET /v1/models lists what is")]
     UnknownModel(String),
     #[error("model {model:?} {}; GET /v1/models lists what you may use", not_available(*.why))]
     ModelNotAvailable { model: String, why: NotAvailable },
+    #[error(
+        "model {other:?} cannot be asked for beside {model:?}: no upstream serves both under the names that were sent"
+    )]
+    NotTogether { model: String, other: String },
     #[error(
         "your role's retention rule asks for upstreams that keep nothing, and no such upstream serves model {0:?}; ask the \
          operator of this gateway"
@@ -92,8 +98,13 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Bearer(_) => StatusCode::UNAUTHORIZED,
-            Self::BadBody(_) | Self::ModelMissing | Self::ModelNotString | Self::BodyBroken => StatusCode::BAD_REQUEST,
-            Self::UnknownModel(_) | Self::ModelNotAvailable { .. } => StatusCode::BAD_REQUEST,
+            Self::BadBody(_) | Self::ModelMissing | Self::ModelNotString | Self::OtherModelsUnreadable(_) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::UnknownModel(_) | Self::ModelNotAvailable { .. } | Self::NotTogether { .. } => {
+                StatusCode::BAD_REQUEST
+            }
             Self::NoZeroRetention(_) => StatusCode::FORBIDDEN,
             Self::OverLimit(over) => match over.advice() {
                 Advice::Change => StatusCode::BAD_REQUEST,
@@ -118,10 +129,11 @@ impl Refusal {
         match self {
             Self::Bearer(refusal) => refusal.word(),
             Self::BadBody(_) => "bad_body",
-            Self::ModelMissing | Self::ModelNotString => "bad_model",
+            Self::ModelMissing | Self::ModelNotString | Self::OtherModelsUnreadable(_) => "bad_model",
             Self::UnknownModel(_) => "unknown_model",
             Self::ModelNotAvailable { why: NotAvailable::NotListed, .. } => "model_not_available",
             Self::ModelNotAvailable { why: NotAvailable::Denied, .. } => "model_denied",
+            Self::NotTogether { .. } => "models_not_together",
             Self::NoZeroRetention(_) => "no_zero_retention",
             Self::OverLimit(over) => over.key(),
             Self::TooLarge { .. } => "body_too_large",

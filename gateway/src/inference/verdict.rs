@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Models;
+use super::{Models, body::Prompt};
 use crate::policy::{Effective, PolicyKey};
 
 const GRANTED: &str = "granted";
@@ -20,8 +20,8 @@ impl AuditedVerdict {
     }
 }
 
-pub fn of_audited(models: &Models, name: &str, effective: &Effective) -> Vec<AuditedVerdict> {
-    let verdict = |would_be: &Effective| match models.grant(name, would_be) {
+pub fn of_audited(models: &Models, prompt: &Prompt, effective: &Effective) -> Vec<AuditedVerdict> {
+    let verdict = |would_be: &Effective| match models.grant_all(&prompt.model, &prompt.other_models, would_be) {
         Ok(_) => GRANTED,
         Err(refusal) => refusal.reason(),
     };

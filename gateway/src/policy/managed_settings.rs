@@ -28,7 +28,7 @@ pub(super) async fn get(
 ) -> Response {
     let admitted = match parts.admit(&headers, &request_id) {
         Ok(admitted) => admitted,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let effective = parts.policies.effective(admitted.person());
     let mut response = match effective.document() {

@@ -27,7 +27,7 @@ const SIGNALS: [&str; 3] = ["OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER", "OTEL
 
 pub(super) fn push(settings: &mut Document, limits: &TokenLimits, retention: &Retention) {
     if let Some(days) = retention.transcript_days.map(u64::from) {
-        let days = settings.get(TRANSCRIPTS).and_then(Value::as_u64).map_or(days, |written| written.min(days));
+        let days = settings.get(TRANSCRIPTS).and_then(whole).map_or(days, |written| written.min(days));
         settings.insert(TRANSCRIPTS.to_owned(), days.into());
     }
     let detail = retention.telemetry.unwrap_or(TelemetryDetail::Full);
@@ -39,9 +39,19 @@ pub(super) fn push(settings: &mut Document, limits: &TokenLimits, retention: &Re
         SIGNALS.into_iter().for_each(|name| set(settings, name, "none"));
     }
     if let Some(most) = limits.max_output_tokens {
-        let written = settings.get("env").and_then(|env| env.get(MAX_OUTPUT)).and_then(Value::as_str);
-        let most = written.and_then(|text| text.parse().ok()).map_or(most, |written: u64| written.min(most));
+        let written = settings.get("env").and_then(|env| env.get(MAX_OUTPUT)).and_then(whole);
+        let most = written.map_or(most, |written| written.min(most));
         set(settings, MAX_OUTPUT, &most.to_string());
+    }
+}
+
+/// However a client may read it: `5`, `5.0` and `"5"`.
+fn whole(written: &Value) -> Option<u64> {
+    let fraction = |number: f64| (number >= 0.0).then_some(number as u64);
+    match written {
+        Value::Number(number) => number.as_u64().or_else(|| number.as_f64().and_then(fraction)),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
     }
 }
 
@@ -83,9 +93,14 @@ mod tests {
     #[test]
     fn transcripts_are_kept_no_longer_than_either_says() {
         let retention = Retention { transcript_days: Some(7), ..Retention::default() };
-        for (written, kept) in
-            [(json!({}), 7), (json!({"cleanupPeriodDays": 30}), 7), (json!({"cleanupPeriodDays": 0}), 0)]
-        {
+        for (written, kept) in [
+            (json!({}), 7),
+            (json!({"cleanupPeriodDays": 30}), 7),
+            (json!({"cleanupPeriodDays": 5.0}), 5),
+            (json!({"cleanupPeriodDays": 1e30}), 7),
+            (json!({"cleanupPeriodDays": -1}), 7),
+            (json!({"cleanupPeriodDays": 0}), 0),
+        ] {
             assert_eq!(pushed(written, &TokenLimits::default(), &retention)["cleanupPeriodDays"], kept);
         }
     }
@@ -117,7 +132,11 @@ mod tests {
             (json!({}), "8000"),
             (json!({"env": {MAX_OUTPUT: "64000"}}), "8000"),
             (json!({"env": {MAX_OUTPUT: "4000"}}), "4000"),
+            (json!({"env": {MAX_OUTPUT: 4000}}), "4000"),
+            (json!({"env": {MAX_OUTPUT: 64000}}), "8000"),
+            (json!({"env": {MAX_OUTPUT: 4000.0}}), "4000"),
             (json!({"env": {MAX_OUTPUT: "many"}}), "8000"),
+            (json!({"env": {MAX_OUTPUT: true}}), "8000"),
         ] {
             assert_eq!(pushed(written, &limits, &Retention::default())["env"][MAX_OUTPUT], told);
         }

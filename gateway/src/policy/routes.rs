@@ -35,11 +35,10 @@ pub fn routes(parts: PolicyParts) -> Router {
 }
 
 impl PolicyParts {
-    #[expect(clippy::result_large_err, reason = "the refusal is the reply, passed on as it is")]
-    pub(super) fn admit(&self, headers: &HeaderMap, request_id: &RequestId) -> Result<Arc<Admitted>, Response> {
+    pub(super) fn admit(&self, headers: &HeaderMap, request_id: &RequestId) -> Result<Arc<Admitted>, Box<Response>> {
         let unverified = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
         let admitted = bearer(unverified).and_then(|unverified| self.verifier.admit(unverified));
-        admitted.map_err(|refusal| self.turn_away(refusal, request_id))
+        admitted.map_err(|refusal| Box::new(self.turn_away(refusal, request_id)))
     }
 
     fn turn_away(&self, refusal: BearerRefusal, request_id: &RequestId) -> Response {

@@ -174,9 +174,10 @@ impl Sessions {
             upstream: renewal.refresh_token.unwrap_or(content.upstream),
             ..content
         };
+        let email = next.person.email.clone();
         let (refresh, advance) = self.successor(&next, previous_hash)?;
         let advanced = match held {
-            Held::ByTheStore(claim) => self.store.advance_session(&advance, &claim).await,
+            Held::ByTheStore(claim) => self.store.advance_session(&advance, &claim, email.as_deref()).await,
             Held::Here => Err(StoreError::Unavailable("it was away when this began".to_owned())),
         };
         match advanced {

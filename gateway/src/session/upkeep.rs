@@ -48,6 +48,7 @@ impl Sessions {
         self.revocations.forget_up_to(self.clock.now() - lifetimes.session);
         store.forget_successors_after(lifetimes.grace).await?;
         store.delete_sessions_older_than(lifetimes.session).await?;
+        store.delete_sessions_that_ended_with_all().await?;
         store.delete_revocations_before(lifetimes.session).await?;
         store.delete_grants_ended_an_hour_ago().await?;
         store.delete_rate_windows_that_ended().await?;

@@ -56,6 +56,13 @@ impl LeftOver {
         self.tallies.iter().map(|(key, tally)| UsageDelta { key: key.clone(), counts: tally.counts }).collect()
     }
 
+    /// Whose it is, each once.
+    pub fn people(&self) -> Vec<String> {
+        let mut people: Vec<_> = self.tallies.keys().map(|key| key.subject.0.clone()).collect();
+        people.dedup();
+        people
+    }
+
     /// What limits of this unit were charged for it.
     pub fn charged(&self, subject: &Subject, unit: Unit) -> Amount {
         let of_subject = self.tallies.iter().filter(|(key, _)| key.subject == *subject);

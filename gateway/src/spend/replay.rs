@@ -6,11 +6,11 @@
 use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
-    LeftOver, Pace,
+    Amount, LeftOver, LimitKey, Pace,
     escrow::Report,
     journal::{Abandoned, Owner, abandoned},
 };
-use crate::store::{Store, StoreError, flush::Flush, limit::ShareOf};
+use crate::store::{Store, StoreError, flush::Flush};
 
 /// A process that shares the directory may die at any time.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
@@ -84,13 +84,13 @@ impl Replay {
                 return Ok(Outcome::Foreign);
             }
             let left = LeftOver::of(file.lines()?, last);
-            let shares = self.store.shares_of(incarnation).await?;
-            if left.is_empty() && shares.is_empty() {
+            let limits = self.store.limits_of_the_dead(incarnation, &left.people()).await?;
+            if left.is_empty() && limits.is_empty() {
                 return Ok(Outcome::Told);
             }
             let usage = left.usage();
             let keys = usage.len();
-            let reports = shares.into_iter().map(|share| closing(share, &left)).collect();
+            let reports = limits.into_iter().map(|(key, limit)| closing(key, limit, &left)).collect();
             let flush = Flush { incarnation: incarnation.to_owned(), sequence: left.sequence(), usage, reports };
             if self.store.flush_for_the_dead(last, &flush, &self.pace).await? {
                 tracing::info!(incarnation, keys, "told the store what a dead process had counted");
@@ -116,8 +116,7 @@ impl Found {
 }
 
 /// The process is gone, and with it what it held.
-fn closing(share: ShareOf, left: &LeftOver) -> Report {
-    let ShareOf { key, limit, granted: _, held: _, charged: _ } = share;
+fn closing(key: LimitKey, limit: Amount, left: &LeftOver) -> Report {
     let spent = left.charged(&key.subject, key.meter.unit());
     Report { key, limit, spent, held: 0, given_back: 0, wanted: 0, needed: 0, closed: true }
 }

@@ -8,12 +8,47 @@ use super::{
     Store, StoreError,
     flush::{Flush, carry_out},
 };
-use crate::spend::Pace;
+use crate::{
+    identity::Subject,
+    spend::{Amount, LimitKey, Meter, Pace},
+};
 
 /// Nobody waits for it, and what a process counted during an outage may be much.
 const LONG: Duration = Duration::from_secs(30);
 
 impl Store {
+    /// The limits, and how high they are, of which that incarnation has a share, and all others of these people: what it used
+    /// while the store was away was held without a share.
+    pub async fn limits_of_the_dead(
+        &self,
+        incarnation: &str,
+        subjects: &[String],
+    ) -> Result<Vec<(LimitKey, Amount)>, StoreError> {
+        self.call(async |connection| {
+            let rows = sqlx::query!(
+                r#"
+                SELECT subject, meter, "limit"
+                FROM limit_state s
+                WHERE subject = ANY($2)
+                    OR EXISTS (
+                        SELECT FROM share
+                        WHERE share.subject = s.subject AND share.meter = s.meter AND share.incarnation = $1
+                    )
+                "#,
+                incarnation,
+                subjects,
+            )
+            .fetch_all(connection)
+            .await?;
+            let limits = rows.into_iter().filter_map(|row| {
+                let key = LimitKey { subject: Subject(row.subject), meter: Meter::named(&row.meter)? };
+                Some((key, row.limit))
+            });
+            Ok(limits.collect())
+        })
+        .await
+    }
+
     /// Applies it, if `last` is still the number of the last flush of that incarnation; false where it is not: a statement
     /// that the process had sent before it died arrived meanwhile, or somebody else was faster.
     pub async fn flush_for_the_dead(&self, last: Option<i64>, flush: &Flush, pace: &Pace) -> Result<bool, StoreError> {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, policy::PolicyHead};
 use crate::policy::Revision;
 
 /// This process, among the others of its gateway.
@@ -25,10 +25,10 @@ pub struct Condition {
 }
 
 /// The newest of what pods follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heads {
     pub revocations: i64,
-    pub policies: Revision,
+    pub policies: PolicyHead,
 }
 
 impl Store {
@@ -48,7 +48,8 @@ impl Store {
                         upstreams = excluded.upstreams
                     RETURNING
                         (SELECT sequence FROM revocation_head) AS "revocations!",
-                        (SELECT revision FROM policy_set) AS "policies!"
+                        (SELECT revision FROM policy_set) AS "policies!",
+                        (SELECT write_id::text FROM policy_set) AS "write!"
                     "#,
                     pod.incarnation,
                     pod.name,
@@ -67,7 +68,10 @@ impl Store {
             (Ok(_), true) => tracing::info!("the store is back"),
             _ => {}
         }
-        beaten.map(|heads| Heads { revocations: heads.revocations, policies: Revision(heads.policies) })
+        beaten.map(|heads| Heads {
+            revocations: heads.revocations,
+            policies: PolicyHead { revision: Revision(heads.policies), write: heads.write },
+        })
     }
 
     /// Pods that have said lately that they live.

@@ -1,15 +1,22 @@
 //! Tables `policy_set`, `policy` and `policy_person`: read whole, never written but for whom a policy applied to.
 
-use serde_json::Value;
-
 use super::{Store, StoreError};
 use crate::policy::{Applications, PolicyKey, Revision};
 
+/// Which set stands: its revision, and which writing of that. A database that was restored and written again has another set
+/// under a number that was there before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyHead {
+    pub revision: Revision,
+    pub write: String,
+}
+
 /// A revision as it is stored; nobody has judged its documents.
 pub struct UnverifiedSet {
-    pub revision: Revision,
-    /// In the order in which they are tried.
-    pub rows: Vec<(PolicyKey, Value)>,
+    pub head: PolicyHead,
+    /// In the order in which they are tried. Postgres lets numbers and depths pass that no reader takes, so a document stays
+    /// text until somebody can say whose it is.
+    pub rows: Vec<(PolicyKey, String)>,
 }
 
 impl Store {
@@ -19,7 +26,9 @@ impl Store {
             .call_of_tick(async |connection| {
                 sqlx::query!(
                     r#"
-                    SELECT revision AS "revision!", key AS "key?", document AS "document?"
+                    SELECT
+                        revision AS "revision!", write_id::text AS "write!",
+                        key AS "key?", document::text AS "document?"
                     FROM policy_set LEFT JOIN policy ON true
                     ORDER BY position, key
                     "#,
@@ -28,9 +37,9 @@ impl Store {
                 .await
             })
             .await?;
-        let revision = Revision(rows.first().map_or(0, |row| row.revision));
+        let head = rows.first().map(|row| PolicyHead { revision: Revision(row.revision), write: row.write.clone() });
         let rows = rows.into_iter().filter_map(|row| Some((PolicyKey(row.key?.into()), row.document?)));
-        Ok(UnverifiedSet { revision, rows: rows.collect() })
+        Ok(UnverifiedSet { head: head.unwrap_or_default(), rows: rows.collect() })
     }
 
     pub async fn note_applied(&self, applications: &Applications) -> Result<(), StoreError> {

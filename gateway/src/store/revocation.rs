@@ -14,6 +14,7 @@ use crate::{
 };
 
 const PAGE: i64 = 10_000;
+const BATCH: i64 = 2_000;
 
 impl Store {
     /// Ends a session: its row goes, its revocation comes, the pods hear of it. `None` where it was revoked before.
@@ -62,6 +63,8 @@ impl Store {
                         UPDATE revocation_head SET sequence = sequence + 1 RETURNING sequence
                     ), written AS (
                         INSERT INTO revocation (sequence, subject) SELECT sequence, $1 FROM head
+                        ON CONFLICT (subject) WHERE subject IS NOT NULL
+                        DO UPDATE SET sequence = excluded.sequence, cut_off = excluded.cut_off
                         RETURNING sequence, cut_off
                     )
                     SELECT sequence AS "sequence!", cut_off AS "cut_off!", (SELECT count(*) FROM gone) AS "ended!",
@@ -79,20 +82,28 @@ impl Store {
         Ok((Revocation { sequence: row.sequence, revoked, cut_off: row.cut_off }, row.ended.unsigned_abs()))
     }
 
-    /// Ends every session that has started by now; with their number.
+    /// Ends every session that has started by now; with their number. Their rows are left to the sweep: this must pass at
+    /// once, however many there are.
     pub async fn end_all_sessions(&self) -> Result<(Revocation, u64), StoreError> {
         let row = self
             .call(async |connection| {
                 sqlx::query!(
                     r#"
-                    WITH gone AS (
-                        DELETE FROM session RETURNING 1
-                    ), head AS (
+                    WITH head AS (
                         UPDATE revocation_head SET sequence = sequence + 1 RETURNING sequence
                     ), written AS (
-                        INSERT INTO revocation (sequence) SELECT sequence FROM head RETURNING sequence, cut_off
+                        INSERT INTO revocation (sequence) SELECT sequence FROM head
+                        ON CONFLICT ((true)) WHERE session IS NULL AND subject IS NULL
+                        DO UPDATE SET sequence = excluded.sequence, cut_off = excluded.cut_off
+                        RETURNING sequence, cut_off
                     )
-                    SELECT sequence AS "sequence!", cut_off AS "cut_off!", (SELECT count(*) FROM gone) AS "ended!",
+                    SELECT sequence AS "sequence!", cut_off AS "cut_off!",
+                        (
+                            SELECT count(*) FROM session
+                            WHERE started_at > coalesce(
+                                (SELECT cut_off FROM revocation WHERE session IS NULL AND subject IS NULL), '-infinity'
+                            )
+                        ) AS "ended!",
                         pg_notify($1, '')::text
                     FROM written
                     "#,
@@ -104,6 +115,30 @@ impl Store {
             .await?;
         let revocation = Revocation { sequence: row.sequence, revoked: Revoked::Everyone, cut_off: row.cut_off };
         Ok((revocation, row.ended.unsigned_abs()))
+    }
+
+    /// Deletes rows of sessions that ended with everybody's; a batch at a time, so that no row is held long.
+    pub async fn delete_sessions_that_ended_with_all(&self) -> Result<u64, StoreError> {
+        let mut deleted = 0;
+        loop {
+            let batch = self
+                .call(async |connection| {
+                    let batch = sqlx::query!(
+                        "DELETE FROM session WHERE id IN (
+                            SELECT session.id FROM session
+                            JOIN revocation everyone ON everyone.session IS NULL AND everyone.subject IS NULL
+                            WHERE started_at <= cut_off LIMIT $1 FOR UPDATE OF session SKIP LOCKED
+                        )",
+                        BATCH,
+                    );
+                    Ok(batch.execute(connection).await?.rows_affected())
+                })
+                .await?;
+            deleted += batch;
+            if batch < BATCH.unsigned_abs() {
+                return Ok(deleted);
+            }
+        }
     }
 
     /// All after `sequence`, oldest first, a page of them; a short page is the last.

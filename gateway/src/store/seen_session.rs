@@ -42,6 +42,9 @@ impl Store {
                     FROM session
                     WHERE ($1::text IS NULL OR subject = $1 OR lower(email) = lower($1))
                         AND ($2::timestamptz IS NULL OR (started_at, id) < ($2, $3))
+                        AND started_at > coalesce(
+                            (SELECT cut_off FROM revocation WHERE session IS NULL AND subject IS NULL), '-infinity'
+                        )
                     ORDER BY started_at DESC, id DESC
                     LIMIT $4
                     "#,

@@ -96,15 +96,20 @@ impl Store {
         }))
     }
 
-    /// False where the claim is no longer ours, or the session is gone.
-    pub async fn advance_session(&self, advance: &Advance, claim: &Claim) -> Result<bool, StoreError> {
+    /// False where the claim is no longer ours, or the session is gone. `email` is the person's at this moment.
+    pub async fn advance_session(
+        &self,
+        advance: &Advance,
+        claim: &Claim,
+        email: Option<&str>,
+    ) -> Result<bool, StoreError> {
         let Advance { session, generation, previous_hash, token_hash, successor } = advance;
         let id = session.to_string();
         self.call(async |connection| {
             let advanced = sqlx::query!(
                 r#"
                 UPDATE session SET generation = $3, previous_hash = $4, token_hash = $5, successor = $6,
-                    advanced_at = now(), claim = NULL, claimed_until = NULL
+                    email = coalesce($7, email), advanced_at = now(), claim = NULL, claimed_until = NULL
                 WHERE id = $1 AND claim = $2
                 "#,
                 id,
@@ -113,6 +118,7 @@ impl Store {
                 &previous_hash[..],
                 &token_hash[..],
                 successor,
+                email,
             );
             Ok(advanced.execute(connection).await?.rows_affected() == 1)
         })

@@ -222,7 +222,8 @@ fn check_one_spelling(policies: &[Fields<'_>]) {
 
 fn check_distinct(policies: &[Fields<'_>]) {
     let mut names = BTreeSet::new();
-    let mut has_base = false;
+    // One that is enforced and one on trial stand beside each other.
+    let mut bases = BTreeSet::new();
     for fields in policies {
         if let Some(name) = fields.text("name")
             && !names.insert(name)
@@ -230,10 +231,10 @@ fn check_distinct(policies: &[Fields<'_>]) {
             fields.refuse("name", "is the name of an earlier policy too", "give each policy its own name");
         }
         let is_base = fields.section("match").is_some_and(|matcher| !matcher.any_written());
-        if is_base && has_base {
-            let complaint = Complaint::new("is empty, and so is an earlier policy's", "keep one policy for everybody");
+        if is_base && !bases.insert(fields.text("mode")) {
+            let complaint =
+                Complaint::new("is empty, and so is an earlier policy's", "keep one policy for everybody in each mode");
             fields.refuse_at(fields.path("match"), complaint);
         }
-        has_base |= is_base;
     }
 }

@@ -595,7 +595,7 @@ fn a_policy_is_checked_too() {
         ),
         (
             "[{ match: {} }, { match: {} }]",
-            "[1].match: is empty, and so is an earlier policy's: keep one policy for everybody",
+            "[1].match: is empty, and so is an earlier policy's: keep one policy for everybody in each mode",
         ),
         (
             "[{ match: {}, name: a }, { match: { groups: [a] }, name: a }]",

@@ -32,7 +32,7 @@ fn secrets_and_certificates_are_taken_as_they_come() {
 }
 
 #[test]
-fn policies_and_admin_keys_are_taken_as_they_come() {
+fn policies_and_administrators_are_taken_as_they_come() {
     let (policies, admin) = (COMPLETE.find("managed:").unwrap(), COMPLETE.find("admin:").unwrap());
     for (from, to) in [
         ("availableModels: [claude-haiku-4-5, opus]", "availableModels: []"),
@@ -41,6 +41,7 @@ fn policies_and_admin_keys_are_taken_as_they_come() {
         ("source: file", ""),
         (&COMPLETE[policies..admin], ""),
         ("key: \"${JWT_SECRET}\"", "key: \"another-key-of-thirty-two-characters\""),
+        ("admin_groups: [finops]", "admin_groups: [platform]"),
         ("read_keys: [{ id: reporting, key: \"${file:/run/jwt}\" }]", "read_keys: []"),
     ] {
         assert_eq!(changed(from, to), [""; 0], "{from}");
@@ -70,7 +71,7 @@ fn everything_else_is_named() {
         ("- name: federated", "- name: renamed", "upstreams"),
         ("label: Corporate Sonnet", "label: Sonnet", "models"),
         ("allow_cidrs: [10.0.0.0/8]", "allow_cidrs: [10.0.0.0/9]", "access_control"),
-        ("admin_groups: [finops]", "admin_groups: [platform]", "admin.admin_groups"),
+        ("audit_retention_days: 30", "audit_retention_days: 31", "admin.audit_retention_days"),
         ("fail_closed_on_error: true", "fail_closed_on_error: false", "enforcement"),
         ("upstream_ttfb_ms: 1500", "upstream_ttfb_ms: 1501", "timeouts"),
     ] {

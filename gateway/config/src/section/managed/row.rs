@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Matcher, Policy, PolicyMode, Retention, TelemetryDetail, TokenLimits, UpstreamRetention, words::POLICY};
 use crate::{
     check::Checker,
-    complaint::{Complaint, ConfigErrors, Findings},
+    complaint::{Complaint, ConfigErrors, Findings, Warning},
     expansion::Sources,
     fields::{Fields, Surroundings},
     path::FieldPath,
@@ -20,6 +20,14 @@ impl Policy {
     /// # Errors
     /// Everything that is wrong, at once; paths start at the document.
     pub fn from_document(document: &Value) -> Result<Self, ConfigErrors> {
+        Self::judged(document).map(|(policy, _)| policy)
+    }
+
+    /// As [`from_document`](Self::from_document), and what is valid and seldom meant.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn judged(document: &Value) -> Result<(Self, Vec<Warning>), ConfigErrors> {
         let Value::Object(document) = document else { return Err(refusal("is no mapping", "write it as an object")) };
         let (sources, findings) = (Sources::none(), Findings::default());
         let policy = {
@@ -30,9 +38,10 @@ impl Policy {
             super::check_one_spelling(std::slice::from_ref(&fields));
             Self::read(&fields)
         };
-        findings.into_verdict()?;
+        let warnings = findings.into_verdict()?;
         // Without an error every part could be read.
-        policy.ok_or_else(|| refusal("cannot be read whole", "report this, with the document"))
+        let policy = policy.ok_or_else(|| refusal("cannot be read whole", "report this, with the document"))?;
+        Ok((policy, warnings))
     }
 
     /// What [`Self::from_document`] reads as this policy again.
