@@ -42,6 +42,7 @@ bench: tools node ## this gateway beside nginx and a direct connection, in one r
 	$(CARGO) build --release -p gateway -p e2e --bin claude-gateway --bin bench
 	$(CARGO) run --release -q -p e2e --bin bench
 	$(CARGO) run --release -q -p e2e --bin bench -- --policies
+	$(CARGO) run --release -q -p e2e --bin bench -- --limits
 	$(CARGO) bench -q -p gateway --bench policy
 
 fuzz: ## each fuzz target for a minute
