@@ -133,6 +133,15 @@ impl Book {
         self.collect(reach, |key, share| share.close(key), |_| false)
     }
 
+    /// Makes the reports of a flush that was not answered what they are when it is sent again.
+    pub fn again(&self, reports: &mut [Report]) {
+        for report in reports {
+            if let Some(Entry { share, word: _ }) = self.shelf(&report.key.subject).get(&report.key) {
+                *report = share.again(report);
+            }
+        }
+    }
+
     /// The answers to the reports of a flush that was last sent at `sent_at`.
     pub fn learn(&self, answers: &[Answer], sent_at: Instant) {
         let mut is_urgent = false;

@@ -1,7 +1,7 @@
 //! Tells the store what was counted and what shares need, and learns what is granted.
 //!
-//! Invariant: one flush is under way at a time; until it is acknowledged it is sent again as it was, under its number, so an
-//! answer that was lost counts nothing twice.
+//! Invariant: one flush is under way at a time; until it is acknowledged it is sent again under its number, with the same
+//! counts, so an answer that was lost counts nothing twice.
 
 use std::{
     future::Future,
@@ -130,14 +130,20 @@ impl Rounds {
     async fn flush(&mut self, reports: impl FnOnce(&Reach, Instant) -> Vec<Report>) -> bool {
         let Flusher { ledger, book, store, incarnation } = &self.parts;
         let now = Instant::now();
-        if self.under_way.is_none() {
-            let sequence = self.sequence + 1;
-            let Some(told) = ledger.take(sequence, |reach| reports(reach, now)) else { return false };
-            self.sequence = sequence;
-            let flush = Flush { incarnation: incarnation.clone(), sequence, usage: told.usage, reports: told.reports };
-            self.under_way = Some(flush);
-        }
-        let Some(flush) = &self.under_way else { return false };
+        let flush = match self.under_way.take() {
+            Some(mut flush) => {
+                book.again(&mut flush.reports);
+                flush
+            }
+            None => {
+                let sequence = self.sequence + 1;
+                let Some(told) = ledger.take(sequence, |reach| reports(reach, now)) else { return false };
+                self.sequence = sequence;
+                Flush { incarnation: incarnation.clone(), sequence, usage: told.usage, reports: told.reports }
+            }
+        };
+        // Kept before it is sent: a round that is given up in the middle has not answered it.
+        let flush = &*self.under_way.insert(flush);
         match store.flush(flush, book.pace()).await {
             Ok(answers) => {
                 ledger.acknowledge(flush.sequence);

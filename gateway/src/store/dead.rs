@@ -71,7 +71,7 @@ impl Store {
             if found != last {
                 return Ok(false);
             }
-            carry_out(&mut transaction, flush, pace).await?;
+            carry_out(&mut transaction, flush, pace, None).await?;
             transaction.commit().await?;
             Ok(true)
         })

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{PgConnection, postgres::types::PgInterval};
 
@@ -14,7 +15,7 @@ use crate::{
     },
 };
 
-/// One flush of one pod. Where its answer was lost it is sent again as it was.
+/// One flush of one pod. Where its answer was lost it is sent again: the same counts, and of each share what is held now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flush {
     /// The process that used it, which is not always the one that sends it: a journal is replayed by another.
@@ -30,7 +31,17 @@ impl Store {
     /// Applies a flush, or, where it was applied before, only renews its shares. Answers every report; none where a later
     /// flush of this incarnation was applied already.
     pub async fn flush(&self, flush: &Flush, pace: &Pace) -> Result<Vec<Answer>, StoreError> {
-        self.call(async |connection| carry_out(connection, flush, pace).await).await
+        self.flush_at(flush, pace, None).await
+    }
+
+    /// `at`: the time, where it is not the database's; tests turn the hands.
+    pub async fn flush_at(
+        &self,
+        flush: &Flush,
+        pace: &Pace,
+        at: Option<DateTime<Utc>>,
+    ) -> Result<Vec<Answer>, StoreError> {
+        self.call(async |connection| carry_out(connection, flush, pace, at).await).await
     }
 
     /// The last flush of an incarnation that was applied: the boundary in its journal. 0 where it flushed nothing; `None`
@@ -49,6 +60,7 @@ pub(super) async fn carry_out(
     connection: &mut PgConnection,
     flush: &Flush,
     pace: &Pace,
+    at: Option<DateTime<Utc>>,
 ) -> Result<Vec<Answer>, sqlx::Error> {
     let usages = written(flush.usage.iter().map(UsageLine::of))?;
     let reports = written(flush.reports.iter().map(ReportLine::of))?;
@@ -58,7 +70,7 @@ pub(super) async fn carry_out(
         SELECT subject AS "subject!", meter AS "meter!", granted AS "granted!", "limit" AS "limit!", used AS "used!",
             granted_to_all AS "granted_to_all!", idle_elsewhere AS "idle_elsewhere!",
             wanted_elsewhere AS "wanted_elsewhere!", resets_in
-        FROM flush($1, $2, $3::text::jsonb, $4::text::jsonb, $5, $6)
+        FROM flush($1, $2, $3::text::jsonb, $4::text::jsonb, $5, $6, $7)
         "#,
         flush.incarnation,
         flush.sequence,
@@ -66,6 +78,7 @@ pub(super) async fn carry_out(
         reports,
         interval(pace.lease),
         interval(pace.want),
+        at,
     )
     .fetch_all(connection)
     .await?;

@@ -3,6 +3,8 @@
 //! Both sides are small state machines without I/O: [`Share`] on the pod, and the [`Row`](row::Row), which the store's
 //! `flush` function carries out in SQL. The model explored in the tests is made of the same two.
 
+#[cfg(test)]
+mod model;
 pub mod row;
 mod share;
 
@@ -11,7 +13,7 @@ use super::{Amount, LimitKey, Pace};
 pub use share::{Heard, Share, Short};
 
 /// What a pod says of one of its shares in a flush.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Report {
     pub key: LimitKey,
     /// The limit by the policy that this pod serves.
@@ -31,7 +33,7 @@ pub struct Report {
 }
 
 /// What the store answers for one share. Everything is absolute, so an answer that is given twice says the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Answer {
     pub key: LimitKey,
     /// This pod's share: what it holds, and what it may still hold.

@@ -176,7 +176,7 @@ impl Row {
     }
 
     /// A new period has forgotten the charge, and a bucket has refilled some of it.
-    fn left_of(&self, charge: Charge, at: DateTime<Utc>) -> Amount {
+    pub(super) fn left_of(&self, charge: Charge, at: DateTime<Utc>) -> Amount {
         match self.key.meter.period() {
             Period::Minute => (charge.amount - self.refilled_between(charge.at, at)).max(0),
             _ if charge.at < self.since => 0,
@@ -257,7 +257,7 @@ impl Lease {
         Self { granted: 0, held: 0, until: at, needed: 0, wanted_until: at, charge: None }
     }
 
-    fn wants(&self, at: DateTime<Utc>) -> bool {
+    pub fn wants(&self, at: DateTime<Utc>) -> bool {
         self.needed > 0 && at < self.wanted_until
     }
 }

@@ -10,7 +10,8 @@
 //!
 //! Invariant: what this pod takes for granted is never more than what the row has granted to it. So it moves what it reports
 //! out of its room when the report is made, not when it is answered; a report is made again only after the last one was
-//! answered; and a report whose answer was lost is sent again as it was, under the same sequence.
+//! answered; and a report that was not answered is sent [again](Share::again) under the same sequence, with the same deltas.
+//! What it says of the present it says anew: a hold that has ended meanwhile would be granted again, past the limit.
 
 use std::time::{Duration, Instant};
 
@@ -174,6 +175,15 @@ impl Share {
             true => self.close(key),
             false => Some(self.renew(key)),
         }
+    }
+
+    /// The report under way once more, because it was not answered: of the past the same, of the present what is now. What was
+    /// spent since then is in no delta yet, so it counts as held.
+    pub fn again(&self, sent: &Report) -> Report {
+        let (wanted, needed) = self.demand();
+        let held = self.held + self.spent;
+        let closed = sent.closed && held == 0 && self.waiting.is_empty();
+        Report { limit: self.limit, held, wanted, needed, closed, ..sent.clone() }
     }
 
     /// The last report of a pod that ends, or of a share that is not needed. Nothing may be held; `None` where a report is

@@ -207,3 +207,26 @@ fn a_report_that_is_passed_over_does_not_silence_the_share() {
     share.settle(1, 1, now);
     assert_eq!(share.report(&key(), now, &pace).unwrap().spent, 1);
 }
+
+#[test]
+fn a_report_that_comes_again_says_the_same_of_the_past_and_anew_of_the_present() {
+    let (mut share, now, pace) = granted(10);
+    share.try_hold(5, now).unwrap();
+    share.settle(2, 1, now);
+    let sent = share.report(&key(), now, &pace).unwrap();
+    assert_eq!((sent.spent, sent.held, sent.needed), (1, 3, 0));
+    share.settle(3, 2, now);
+    share.want(9, now);
+    let again = share.again(&sent);
+    assert_eq!((again.spent, again.given_back, again.held), (1, 0, 2), "what was spent since then is not free");
+    assert_eq!(again.needed, 2);
+}
+
+#[test]
+fn a_share_that_is_used_again_is_not_closed_by_a_report_that_was_lost() {
+    let (mut share, now, _) = granted(10);
+    let sent = share.close(&key()).unwrap();
+    assert!(share.again(&sent).closed);
+    share.hold_regardless(1, now);
+    assert_eq!((share.again(&sent).closed, share.again(&sent).held), (false, 1));
+}
