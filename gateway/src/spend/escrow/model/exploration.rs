@@ -53,8 +53,8 @@ fn estimates_are_wrong_and_the_day_ends() {
 
 #[test]
 fn a_bucket_refills() {
-    let (cuts, ticks) = short_or_full((0, 2), (1, 5));
-    explore(Settings { crashes: 1, cuts, ticks, ..of_two(Meter::TokensPerMinute) });
+    let (cuts, ticks) = short_or_full((0, 4), (1, 5));
+    explore(Settings { crashes: 1, cuts, ticks, ..of_three(Meter::TokensPerMinute) });
 }
 
 #[test]
