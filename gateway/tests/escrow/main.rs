@@ -7,5 +7,6 @@ mod cost;
 mod crowd;
 mod deletion;
 mod equal;
+mod rights;
 mod rings;
 mod stage;

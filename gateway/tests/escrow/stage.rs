@@ -30,22 +30,14 @@ impl Stage {
         static SCHEMAS: AtomicU32 = AtomicU32::new(0);
         let schema = format!("escrow_{}", SCHEMAS.fetch_add(1, Ordering::Relaxed));
         let url = Postgres::shared().await.unwrap().url();
-        let config = StoreConfig {
-            postgres_url: url.clone().into(),
-            username: None,
-            password: None,
-            max_connections: connections + 2,
-            connect_timeout: Duration::from_secs(30),
-            readiness_grace: Duration::ZERO,
-            schema: schema.clone(),
-            migrate: true,
-            readiness: Readiness::Strict,
-            journal_dir: "/nowhere".into(),
-            ca_cert_pem: None,
-        };
-        let store = Store::open(&config).await.unwrap();
+        let store = Store::open(&config(&url, &schema, connections, true)).await.unwrap();
         let in_schema = format!("{url}?options=-c%20search_path%3D{schema}");
         Self { store, pool: postgres::pool(&in_schema).await.unwrap(), schema }
+    }
+
+    /// As another role, which may not migrate.
+    pub(crate) async fn store_as(&self, url: &str) -> Arc<Store> {
+        Store::open(&config(url, &self.schema, 1, false)).await.unwrap()
     }
 
     pub(crate) async fn row(&self, key: &LimitKey) -> Option<Row> {
@@ -60,6 +52,22 @@ impl Stage {
 
     pub(crate) async fn execute(&self, statement: &'static str) -> u64 {
         sqlx::query(statement).execute(&self.pool).await.unwrap().rows_affected()
+    }
+}
+
+fn config(url: &str, schema: &str, connections: u32, migrate: bool) -> StoreConfig {
+    StoreConfig {
+        postgres_url: url.to_owned().into(),
+        username: None,
+        password: None,
+        max_connections: connections + 2,
+        connect_timeout: Duration::from_secs(30),
+        readiness_grace: Duration::ZERO,
+        schema: schema.to_owned(),
+        migrate,
+        readiness: Readiness::Strict,
+        journal_dir: "/nowhere".into(),
+        ca_cert_pem: None,
     }
 }
 

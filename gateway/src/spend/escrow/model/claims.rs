@@ -4,8 +4,9 @@ use stateright::Property;
 
 use super::{
     Amount,
+    pod::Standing,
     settings::Settings,
-    world::{Standing, World, now},
+    world::{World, now},
 };
 use crate::spend::Period;
 

@@ -59,8 +59,8 @@ fn a_bucket_refills() {
 
 #[test]
 fn places_never_stick() {
-    let estimates = short_or_full(vec![1], vec![1, 2]);
-    explore(Settings { estimates, ..Settings::of(Meter::ConcurrentRequests) });
+    let (estimates, requests) = short_or_full((vec![1], u8::MAX), (vec![1, 2], 5));
+    explore(Settings { estimates, requests, ..Settings::of(Meter::ConcurrentRequests) });
     let one_place = Settings { limit: 1, estimates: vec![1], requests: 3, ..Settings::of(Meter::ConcurrentRequests) };
     let (lost, ticks) = short_or_full((0, 2), (1, 3));
     explore(Settings { crashes: 2, cuts: 1, lost, ticks, ..one_place });

@@ -8,7 +8,9 @@
 //! are one; so are those which differ in the pods' names only, or in what no rule looks at.
 
 mod claims;
+mod cover;
 mod exploration;
+mod pod;
 mod settings;
 mod world;
 
@@ -21,8 +23,9 @@ use super::{
     Amount, Answer, Pace, Report, Share,
     row::{Hearing, Row},
 };
+use pod::{Pod, Standing};
 use settings::{Fault, Settings};
-use world::{Pod, Standing, World};
+use world::World;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {

@@ -6,13 +6,14 @@ use std::{
 };
 
 use super::{
-    Action, Amount, Answer, DateTime, Duration, Fault, Hearing, Instant, Luck, Report, Row, Settings, Share, Utc,
+    Amount, Answer, DateTime, Duration, Fault, Hearing, Instant, Luck, Report, Row, Settings, Share, Utc,
+    pod::{Pod, Sent, Standing, Wait},
 };
 use crate::spend::{Period, escrow::row::Lease};
 
 /// A bucket of four refills one amount in it.
 pub(super) const STEP: Duration = Duration::from_secs(15);
-const NAMES: [&str; 3] = ["a", "b", "c"];
+pub(super) const NAMES: [&str; 3] = ["a", "b", "c"];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct World {
@@ -33,42 +34,6 @@ pub(super) struct World {
     pub(super) cuts: u8,
     pub(super) ticks: u8,
     pub(super) midnights: u8,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Pod {
-    pub(super) standing: Standing,
-    pub(super) is_cut: bool,
-    pub(super) share: Share,
-    /// The estimates of requests under way, ascending.
-    pub(super) holds: Vec<Amount>,
-    pub(super) wait: Option<Wait>,
-    pub(super) sent: Option<Sent>,
-    /// Of a dead pod: what its journal says that no applied flush did.
-    pub(super) journal: Amount,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Standing {
-    Alive,
-    Dead,
-    /// Dead, and its journal is replayed.
-    Gone,
-}
-
-/// A request that waits.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Wait {
-    pub(super) amount: Amount,
-    /// While the row knows of it, and what is left and idle covers it: the flushes of each pod since then, up to two.
-    pub(super) flushes: Option<[u8; NAMES.len()]>,
-}
-
-/// A flush that was not answered.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Sent {
-    pub(super) report: Report,
-    pub(super) is_applied: bool,
 }
 
 pub(super) fn now() -> Instant {
@@ -178,22 +143,6 @@ impl World {
         }
     }
 
-    /// A new flush that was answered counts for those who wait elsewhere. Who waits here has been served by it, if all others
-    /// have made two.
-    fn count_flush(&mut self, by: usize) {
-        self.note_who_is_covered();
-        if self.pods[by].sent.is_some() {
-            return;
-        }
-        for (name, pod) in self.pods.iter_mut().enumerate() {
-            let Some(Wait { flushes: Some(flushes), .. }) = &mut pod.wait else { continue };
-            match name == by {
-                true => self.is_starved |= flushes.iter().enumerate().all(|(other, &made)| other == by || made >= 2),
-                false => flushes[by] = (flushes[by] + 1).min(2),
-            }
-        }
-    }
-
     /// The row carries out a report, by the machine that runs or by one that lacks something.
     fn apply(&mut self, settings: &Settings, name: usize, report: &Report, is_again: bool) -> Answer {
         self.excuse_those_whose_leases_end(settings, name);
@@ -280,42 +229,6 @@ impl World {
         self.pods[name].is_cut = true;
     }
 
-    /// What covered those who wait may be gone, or be where its pod has flushed already: their two flushes begin anew. So it
-    /// is where somebody takes a hold, where a pod goes or comes, and where one says late what it has long held or got.
-    pub(super) fn note_what_is_taken(&mut self, before: &Self, action: Action) {
-        let held = |pod: &Pod| pod.holds.iter().sum::<Amount>();
-        let differs = |(pod, before): (&Pod, &Pod)| held(pod) > held(before) || pod.can_flush() != before.can_flush();
-        let is_late = match action {
-            Action::Flush(name, _) => {
-                let granted = before.lease(name).map_or(0, |lease| lease.granted);
-                before.pods[name].sent.is_some() || granted < before.pods[name].share.held
-            }
-            _ => false,
-        };
-        if is_late || self.pods.iter().zip(&before.pods).any(differs) {
-            self.pods.iter_mut().filter_map(|pod| pod.wait.as_mut()).for_each(|wait| wait.flushes = None);
-        }
-    }
-
-    /// Begins or forgets to count flushes for those who wait. Who cannot flush is not waited for.
-    pub(super) fn note_who_is_covered(&mut self) {
-        let granted = |name| self.lease(name).map_or(0, |lease| lease.granted);
-        let idle: Amount = self.pods.iter().enumerate().map(|(name, pod)| pod.idle(granted(name))).sum();
-        let covered = self.row.limit - self.row.used - self.row.granted + idle;
-        let absent: [u8; 3] = std::array::from_fn(|name| match self.pods.get(name) {
-            Some(pod) if pod.can_flush() => 0,
-            _ => 2,
-        });
-        for (name, pod) in self.pods.iter_mut().enumerate() {
-            let is_known = self.row.leases.get(NAMES[name]).is_some_and(|lease| lease.wants(row_now()));
-            if let Some(wait) = &mut pod.wait {
-                let counts = is_known && absent[name] == 0 && covered >= wait.amount;
-                let made = wait.flushes.unwrap_or_default();
-                wait.flushes = counts.then(|| std::array::from_fn(|other| made[other].max(absent[other])));
-            }
-        }
-    }
-
     pub(super) fn tick(&mut self, settings: &Settings) {
         if settings.ticks != u8::MAX {
             self.ticks += 1;
@@ -383,80 +296,5 @@ impl World {
 
     pub(super) fn lease(&self, name: usize) -> Option<&Lease> {
         self.row.leases.get(NAMES[name])
-    }
-}
-
-impl Pod {
-    fn hold(&mut self, amount: Amount) {
-        let place = self.holds.partition_point(|&held| held <= amount);
-        self.holds.insert(place, amount);
-    }
-
-    fn learn(&mut self, answer: &Answer, settings: &Settings) {
-        self.sent = None;
-        self.share.learn(answer, now(), &settings.pace);
-        // What is not looked at, as long as no estimate is larger than the limit: only by how much the limit is passed.
-        if let Some(heard) = &mut self.share.heard {
-            heard.used = (heard.used + heard.granted_to_all - heard.limit).max(0);
-            heard.granted_to_all = heard.limit;
-            (heard.idle_here, heard.idle_elsewhere, heard.resets_at) = (0, 0, None);
-            heard.wanted_elsewhere &= !settings.has(Fault::GivesNothingBack);
-        }
-        self.wake();
-    }
-
-    /// The waiting request takes its hold, if there is room now.
-    fn wake(&mut self) {
-        if let Some(wait) = &self.wait
-            && self.share.try_hold(wait.amount, now()).is_ok()
-        {
-            let amount = wait.amount;
-            self.share.unwant(amount);
-            self.wait = None;
-            self.hold(amount);
-        }
-    }
-
-    /// Spent, and in no flush that the row has applied.
-    pub(super) fn unsaid(&self) -> Amount {
-        let sent = self.sent.as_ref().filter(|sent| !sent.is_applied);
-        self.share.spent + sent.map_or(0, |sent| sent.report.spent) + self.journal
-    }
-
-    /// What it takes for granted, but for what the row knows to be gone.
-    pub(super) fn believed(&self) -> Amount {
-        let applied = self.sent.as_ref().filter(|sent| sent.is_applied);
-        self.share.granted - applied.map_or(0, |sent| sent.report.spent + sent.report.given_back)
-    }
-
-    /// Of what the row has granted to it, what no request here holds or is about to take.
-    fn idle(&self, granted: Amount) -> Amount {
-        let room = self.share.room().min(granted - self.share.held).max(0);
-        match &self.wait {
-            _ if !self.can_flush() => 0,
-            Some(wait) if wait.amount <= room => room - wait.amount,
-            _ => room,
-        }
-    }
-
-    fn can_flush(&self) -> bool {
-        self.standing == Standing::Alive && !self.is_cut
-    }
-
-    fn without_flushes(&self) -> Self {
-        let mut pod = self.clone();
-        if let Some(wait) = &mut pod.wait {
-            wait.flushes = None;
-        }
-        pod
-    }
-
-    fn renamed(&self, order: &[usize]) -> Self {
-        let mut pod = self.clone();
-        if let Some(Wait { flushes: Some(flushes), .. }) = &mut pod.wait {
-            let before = *flushes;
-            order.iter().enumerate().for_each(|(new, &old)| flushes[new] = before[old]);
-        }
-        pod
     }
 }
