@@ -43,25 +43,8 @@ impl Sub for Tally {
 impl From<Tally> for [i64; 8] {
     fn from(tally: Tally) -> Self {
         let Tally { counts, charged_tokens } = tally;
-        let Counts {
-            requests,
-            input_tokens,
-            output_tokens,
-            cache_read_tokens,
-            cache_write_5m_tokens,
-            cache_write_1h_tokens,
-            web_search_requests,
-        } = counts;
-        [
-            requests,
-            input_tokens,
-            output_tokens,
-            cache_read_tokens,
-            cache_write_5m_tokens,
-            cache_write_1h_tokens,
-            web_search_requests,
-            charged_tokens,
-        ]
+        let [a, b, c, d, e, f, g]: [i64; 7] = counts.into();
+        [a, b, c, d, e, f, g, charged_tokens]
     }
 }
 
@@ -69,18 +52,7 @@ impl From<Tally> for [i64; 8] {
 impl From<Vec<i64>> for Tally {
     fn from(numbers: Vec<i64>) -> Self {
         let number = |place: usize| numbers.get(place).copied().unwrap_or_default();
-        Self {
-            counts: Counts {
-                requests: number(0),
-                input_tokens: number(1),
-                output_tokens: number(2),
-                cache_read_tokens: number(3),
-                cache_write_5m_tokens: number(4),
-                cache_write_1h_tokens: number(5),
-                web_search_requests: number(6),
-            },
-            charged_tokens: number(7),
-        }
+        Self { counts: std::array::from_fn(number).into(), charged_tokens: number(7) }
     }
 }
 

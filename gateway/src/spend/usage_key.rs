@@ -39,9 +39,10 @@ pub struct Counts {
     pub web_search_requests: i64,
 }
 
-impl Counts {
-    fn with(self, other: Self, join: impl Fn(i64, i64) -> i64) -> Self {
-        let Self {
+/// The counters in one order, for whoever does the same with each.
+impl From<Counts> for [i64; 7] {
+    fn from(counts: Counts) -> Self {
+        let Counts {
             requests,
             input_tokens,
             output_tokens,
@@ -49,16 +50,47 @@ impl Counts {
             cache_write_5m_tokens,
             cache_write_1h_tokens,
             web_search_requests,
-        } = other;
+        } = counts;
+        [
+            requests,
+            input_tokens,
+            output_tokens,
+            cache_read_tokens,
+            cache_write_5m_tokens,
+            cache_write_1h_tokens,
+            web_search_requests,
+        ]
+    }
+}
+
+impl From<[i64; 7]> for Counts {
+    fn from(counters: [i64; 7]) -> Self {
+        let [
+            requests,
+            input_tokens,
+            output_tokens,
+            cache_read_tokens,
+            cache_write_5m_tokens,
+            cache_write_1h_tokens,
+            web_search_requests,
+        ] = counters;
         Self {
-            requests: join(self.requests, requests),
-            input_tokens: join(self.input_tokens, input_tokens),
-            output_tokens: join(self.output_tokens, output_tokens),
-            cache_read_tokens: join(self.cache_read_tokens, cache_read_tokens),
-            cache_write_5m_tokens: join(self.cache_write_5m_tokens, cache_write_5m_tokens),
-            cache_write_1h_tokens: join(self.cache_write_1h_tokens, cache_write_1h_tokens),
-            web_search_requests: join(self.web_search_requests, web_search_requests),
+            requests,
+            input_tokens,
+            output_tokens,
+            cache_read_tokens,
+            cache_write_5m_tokens,
+            cache_write_1h_tokens,
+            web_search_requests,
         }
+    }
+}
+
+impl Counts {
+    fn with(self, other: Self, join: impl Fn(i64, i64) -> i64) -> Self {
+        let (mut joined, others): ([i64; 7], [i64; 7]) = (self.into(), other.into());
+        joined.iter_mut().zip(others).for_each(|(counter, other)| *counter = join(*counter, other));
+        joined.into()
     }
 }
 

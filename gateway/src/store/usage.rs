@@ -19,8 +19,7 @@ impl Store {
         let subject = subject.map(|subject| subject.0.as_str());
         let rows = self
             .call(async |connection| {
-                sqlx::query_as!(
-                    UsageRow,
+                sqlx::query!(
                     r#"
                     SELECT subject, model, upstream, hour, requests, input_tokens, output_tokens, cache_read_tokens,
                         cache_write_5m_tokens, cache_write_1h_tokens, web_search_requests
@@ -36,7 +35,19 @@ impl Store {
                 .await
             })
             .await?;
-        Ok(rows.into_iter().map(UsageRow::read).collect())
+        let delta = rows.into_iter().map(|row| UsageDelta {
+            key: UsageKey { subject: Subject(row.subject), model: row.model, upstream: row.upstream, hour: row.hour },
+            counts: Counts {
+                requests: row.requests,
+                input_tokens: row.input_tokens,
+                output_tokens: row.output_tokens,
+                cache_read_tokens: row.cache_read_tokens,
+                cache_write_5m_tokens: row.cache_write_5m_tokens,
+                cache_write_1h_tokens: row.cache_write_1h_tokens,
+                web_search_requests: row.web_search_requests,
+            },
+        });
+        Ok(delta.collect())
     }
 
     /// So many at once.
@@ -50,49 +61,5 @@ impl Store {
             Ok(deleted.execute(connection).await?.rows_affected())
         })
         .await
-    }
-}
-
-struct UsageRow {
-    subject: String,
-    model: String,
-    upstream: String,
-    hour: DateTime<Utc>,
-    requests: i64,
-    input_tokens: i64,
-    output_tokens: i64,
-    cache_read_tokens: i64,
-    cache_write_5m_tokens: i64,
-    cache_write_1h_tokens: i64,
-    web_search_requests: i64,
-}
-
-impl UsageRow {
-    fn read(self) -> UsageDelta {
-        let Self {
-            subject,
-            model,
-            upstream,
-            hour,
-            requests,
-            input_tokens,
-            output_tokens,
-            cache_read_tokens,
-            cache_write_5m_tokens,
-            cache_write_1h_tokens,
-            web_search_requests,
-        } = self;
-        UsageDelta {
-            key: UsageKey { subject: Subject(subject), model, upstream, hour },
-            counts: Counts {
-                requests,
-                input_tokens,
-                output_tokens,
-                cache_read_tokens,
-                cache_write_5m_tokens,
-                cache_write_1h_tokens,
-                web_search_requests,
-            },
-        }
     }
 }
