@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::{
     extract::{FromRef, FromRequestParts},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, request::Parts},
 };
 use gateway_config::{Admin, AdminKey};
 use secrecy::ExposeSecret;
@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 use super::{AdminError, routes::AdminState};
 use crate::{
     door::{ClientAddress, RequestId},
-    session::{Verifier, bearer},
+    session::Verifier,
 };
 
 /// The keys and groups of the `admin` section; a changed file replaces them.
@@ -75,8 +75,7 @@ impl AdminKeys {
     }
 
     fn member(&self, verifier: &Verifier, headers: &HeaderMap) -> Option<Administrator> {
-        let unverified = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
-        let admitted = verifier.admit(bearer(unverified).ok()?).ok()?;
+        let admitted = verifier.admit_sender(headers).ok()?;
         let person = admitted.person();
         let administers = person.groups.iter().any(|group| self.known.load().groups.contains(group));
         administers.then(|| Administrator { actor: format!("oidc:{}", person.sub.0), may_write: true })

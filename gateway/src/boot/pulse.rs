@@ -40,7 +40,7 @@ pub struct Body {
     pub policies: Arc<LivePolicies>,
     /// Where policies are rows.
     pub stored: Option<StoredPolicies>,
-    pub applied: Arc<Applied>,
+    pub applied: Option<Arc<Applied>>,
     pub clock: Arc<dyn Clock>,
     /// How long rows of usage are kept.
     pub usage_kept: Months,
@@ -121,15 +121,14 @@ impl Body {
 
     /// In statements of a bounded size: the first hour of a day brings everybody.
     async fn tell_applied(&self) -> Result<(), StoreError> {
-        let Some(Applications { day, mut people }) = self.applied.take().filter(|_| self.stored.is_some()) else {
-            return Ok(());
-        };
+        let Some(applied) = &self.applied else { return Ok(()) };
+        let Some(Applications { day, mut people }) = applied.take() else { return Ok(()) };
         while !people.is_empty() {
             let rest = people.split_off(people.len().min(TOLD_AT_ONCE));
             let told = Applications { day, people };
             if let Err(error) = self.store.note_applied(&told).await {
                 let people = told.people.into_iter().chain(rest).collect();
-                self.applied.put_back(Applications { day, people });
+                applied.put_back(Applications { day, people });
                 return Err(error);
             }
             people = rest;

@@ -197,7 +197,7 @@ impl Foundation {
             verifier: sessions.verifier(),
             models: Models::new(config, &Catalogue::builtin())?,
             policies: policies.live.clone(),
-            applied: Arc::new(Applied::new(plan.clock.clone())),
+            applied: matches!(policies.source, Source::Rows(_)).then(|| Arc::new(Applied::new(plan.clock.clone()))),
             upstreams,
             egress: self.egress.clone(),
             audit: self.audit.clone(),

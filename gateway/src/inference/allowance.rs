@@ -8,11 +8,17 @@ use std::sync::Arc;
 use http::HeaderMap;
 use serde::Serialize;
 
-use super::{body::Prompt, desk::Shared, models::GrantedModel, refusal::Refusal, report::Report};
+use super::{
+    body::Prompt,
+    desk::Shared,
+    models::GrantedModel,
+    refusal::Refusal,
+    report::{BYTES_PER_TOKEN, Report},
+};
 use crate::{
     identity::Subject,
     policy::{Audited, Effective, PolicyKey},
-    spend::{Advice, Asked, Estimate, Gate, Needs, OverLimit, Recents, Wish, check_request},
+    spend::{Advice, Asked, Estimate, Gate, Held, Needs, OverLimit, Recents, Wish, check_request},
 };
 
 /// What all requests are held against.
@@ -42,18 +48,20 @@ struct Blocked<'a> {
     retry_after: Option<u64>,
 }
 
-/// The report gets what is held, and what follows when the reply is over.
+/// The report gets what is held, the estimate of the input, and what follows when the reply is over.
 pub async fn allow(
     shared: &Shared,
     effective: &Effective,
     asking: &Asking<'_>,
     report: &mut Report,
 ) -> Result<(), Refusal> {
+    let text_bytes = asking.prompt.text_bytes();
+    report.input_estimate = text_bytes as u64 / BYTES_PER_TOKEN;
     if effective.limits.is_empty() && effective.audited.iter().all(|audited| audited.would_be.limits.is_empty()) {
         return Ok(());
     }
     let Limits { gate, recents } = &shared.limits;
-    let (estimate, lesson) = recents.estimate(asking.asked());
+    let (estimate, lesson) = recents.estimate(asking.asked(text_bytes));
     report.aftermath.lesson = Some(lesson);
     report.input_estimate = estimate.uncached;
     for (audited, verdict) in effective.audited.iter().zip(&mut report.audited) {
@@ -81,13 +89,8 @@ pub async fn allow(
 }
 
 impl Asking<'_> {
-    fn asked(&self) -> Asked<'_> {
-        Asked {
-            subject: self.subject,
-            model: &self.model.model,
-            text_bytes: self.prompt.text_bytes(),
-            max_tokens: self.prompt.max_tokens,
-        }
+    fn asked(&self, text_bytes: usize) -> Asked<'_> {
+        Asked { subject: self.subject, model: &self.model.model, text_bytes, max_tokens: self.prompt.max_tokens }
     }
 
     fn wish(&self) -> Wish {
@@ -101,7 +104,7 @@ impl Asking<'_> {
         gate: &Gate,
         audited: &Audited,
         estimate: Estimate,
-        watched: &mut Vec<crate::spend::Held>,
+        watched: &mut Vec<Held>,
     ) -> Option<OverLimit> {
         let Audited { policy, would_be } = audited;
         let of_itself = check_request(&would_be.limits, estimate, self.wish()).err();

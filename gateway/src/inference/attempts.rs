@@ -138,7 +138,7 @@ impl Attempts<'_> {
         let pool = self.pools.of(target.upstream);
         let since = Instant::now();
         report.attempts += 1;
-        let has_all = report.awaits(&self.shared.ledger, &upstream.name);
+        let has_all = report.awaits(&upstream.name);
         let received = tokio::time::timeout(self.shared.ttfb, self.send(target, upstream, pool, &has_all)).await;
         report.awaits_nobody();
         let received = match received {

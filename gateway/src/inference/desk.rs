@@ -7,7 +7,7 @@ use std::{
 };
 
 use gateway_egress::Egress;
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -19,13 +19,13 @@ use super::{
     models::Models,
     refusal::Refusal,
     relay::{Relay, Source},
-    report::{BYTES_PER_TOKEN, Ending, Report},
+    report::{Ending, Report},
     verdict,
 };
 use crate::{
     door::{Arrival, reply::Content},
     policy::{Applied, LivePolicies},
-    session::{Admitted, Verifier, bearer},
+    session::{Admitted, Verifier},
     spend::Ledger,
     telemetry::{
         Audit, Metrics,
@@ -39,7 +39,8 @@ pub struct Shared {
     pub verifier: Arc<Verifier>,
     pub models: Models,
     pub policies: Arc<LivePolicies>,
-    pub applied: Arc<Applied>,
+    /// Where somebody asks whom policies have applied to.
+    pub applied: Option<Arc<Applied>>,
     pub upstreams: Vec<Upstream>,
     pub egress: Arc<Egress>,
     pub audit: Audit,
@@ -68,19 +69,20 @@ impl Desk {
         link: &Rc<Link>,
         request: Request<Incoming>,
     ) -> Response<Content> {
-        let admitted = match self.admit(request.headers()) {
+        let admitted = match self.shared.verifier.admit_sender(request.headers()) {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 body::discard(&mut request.into_body()).await;
-                return self.turn_away(endpoint, &arrival, &refusal);
+                return self.turn_away(endpoint, &arrival, &refusal.into());
             }
         };
         let request_id = arrival.request_id.0.clone();
-        let Shared { audit, metrics, .. } = &*self.shared;
-        let mut report = Report::new(audit.clone(), metrics.clone(), arrival, admitted.clone(), endpoint);
+        let Shared { audit, metrics, ledger, .. } = &*self.shared;
+        let counted = (metrics.clone(), ledger.clone());
+        let mut report = Report::new(audit.clone(), counted, arrival, admitted.clone(), endpoint);
         match self.forward(&request_id, &admitted, request, &mut report).await {
             Ok(answered) => {
-                report.begin_reply(&self.shared.ledger);
+                report.begin_reply();
                 relayed(answered, link, request_id, report)
             }
             Err(refusal) => {
@@ -90,11 +92,6 @@ impl Desk {
                 refusal.response(&request_id).map(|body| Content::Whole(Some(body)))
             }
         }
-    }
-
-    fn admit(&self, headers: &HeaderMap) -> Result<Arc<Admitted>, Refusal> {
-        let unverified = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
-        Ok(self.shared.verifier.admit(bearer(unverified)?)?)
     }
 
     fn turn_away(&self, endpoint: Endpoint, arrival: &Arrival, refusal: &Refusal) -> Response<Content> {
@@ -120,12 +117,13 @@ impl Desk {
         let Shared { models, policies, applied, .. } = &*self.shared;
         report.model = models.canonical(&prompt.model).map(str::to_owned);
         let effective = policies.effective(admitted.person());
-        applied.note(&effective, &admitted.person().sub);
+        if let Some(applied) = applied {
+            applied.note(&effective, &admitted.person().sub);
+        }
         report.audited = verdict::of_audited(models, &prompt, &effective);
         report.policy = effective.applied().cloned();
         let granted = models.grant_all(&prompt.model, &prompt.other_models, &effective)?;
         if report.endpoint == Endpoint::Messages {
-            report.input_estimate = prompt.text_bytes() as u64 / BYTES_PER_TOKEN;
             let (subject, headers) = (&admitted.person().sub, &head.headers);
             let asking = Asking { request_id, subject, headers, prompt: &prompt, model: &granted };
             allow(&self.shared, &effective, &asking, report).await?;

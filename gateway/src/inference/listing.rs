@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::{
     Extension, Json, Router,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{any, get},
 };
@@ -16,7 +16,6 @@ use super::{desk::Shared, models::Listed, refusal::Refusal};
 use crate::{
     door::RequestId,
     policy::{Effective, Offered, Offering},
-    session::{Admitted, bearer},
 };
 
 #[derive(Serialize)]
@@ -47,13 +46,13 @@ async fn models(
     Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
 ) -> Response {
-    match admit(&shared, &headers) {
+    match shared.verifier.admit_sender(&headers) {
         Ok(admitted) => {
             let effective = shared.policies.effective(admitted.person());
             let data = shared.models.listed(&effective);
             Json(Page { data, has_more: false, first_id: None, last_id: None }).into_response()
         }
-        Err(refusal) => refused(&shared, &refusal, &request_id),
+        Err(refusal) => refused(&shared, &refusal.into(), &request_id),
     }
 }
 
@@ -62,13 +61,8 @@ async fn nowhere(
     Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
 ) -> Response {
-    let refusal = admit(&shared, &headers).err().unwrap_or(Refusal::NotFound);
+    let refusal = shared.verifier.admit_sender(&headers).map_or_else(Refusal::from, |_| Refusal::NotFound);
     refused(&shared, &refusal, &request_id)
-}
-
-fn admit(shared: &Shared, headers: &HeaderMap) -> Result<Arc<Admitted>, Refusal> {
-    let unverified = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
-    Ok(shared.verifier.admit(bearer(unverified)?)?)
 }
 
 fn refused(shared: &Shared, refusal: &Refusal, request_id: &RequestId) -> Response {

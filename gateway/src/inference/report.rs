@@ -44,6 +44,7 @@ pub enum Ending {
 pub struct Report {
     audit: Audit,
     metrics: Arc<Metrics>,
+    ledger: Arc<Ledger>,
     arrival: Arrival,
     admitted: Arc<Admitted>,
     pub endpoint: Endpoint,
@@ -72,7 +73,6 @@ pub struct Report {
 
 /// An upstream that has not answered yet.
 struct Awaited {
-    ledger: Arc<Ledger>,
     upstream: String,
     has_all: Arc<AtomicBool>,
 }
@@ -106,7 +106,7 @@ struct Line<'a> {
 impl Report {
     pub fn new(
         audit: Audit,
-        metrics: Arc<Metrics>,
+        (metrics, ledger): (Arc<Metrics>, Arc<Ledger>),
         arrival: Arrival,
         admitted: Arc<Admitted>,
         endpoint: Endpoint,
@@ -115,6 +115,7 @@ impl Report {
         Self {
             audit,
             metrics,
+            ledger,
             arrival,
             admitted,
             endpoint,
@@ -151,10 +152,9 @@ impl Report {
     }
 
     /// An upstream is about to be asked. To be set when it has the whole request: it then works for a client that leaves, too.
-    pub fn awaits(&mut self, ledger: &Arc<Ledger>, upstream: &str) -> Arc<AtomicBool> {
+    pub fn awaits(&mut self, upstream: &str) -> Arc<AtomicBool> {
         let has_all = Arc::<AtomicBool>::default();
-        self.awaited =
-            Some(Awaited { ledger: ledger.clone(), upstream: upstream.to_owned(), has_all: has_all.clone() });
+        self.awaited = Some(Awaited { upstream: upstream.to_owned(), has_all: has_all.clone() });
         has_all
     }
 
@@ -164,12 +164,12 @@ impl Report {
     }
 
     /// An upstream has answered: from here on the reply counts.
-    pub fn begin_reply(&mut self, ledger: &Arc<Ledger>) {
+    pub fn begin_reply(&mut self) {
         if self.endpoint == Endpoint::Messages
             && let (Some(model), Some(upstream)) = (&self.model, &self.upstream)
         {
             let subject = self.admitted.person().sub.clone();
-            self.reply = Some(ledger.reply(subject, model.clone(), upstream.clone(), self.held.take()));
+            self.reply = Some(self.ledger.reply(subject, model.clone(), upstream.clone(), self.held.take()));
         }
     }
 
@@ -192,11 +192,11 @@ impl Report {
 
     /// The client has left an upstream that had begun to work for it.
     fn charge_awaited(&mut self) {
-        if let Some(Awaited { ledger, upstream, has_all }) = self.awaited.take()
+        if let Some(Awaited { upstream, has_all }) = self.awaited.take()
             && has_all.load(Ordering::Relaxed)
         {
             self.upstream = Some(upstream);
-            self.begin_reply(&ledger);
+            self.begin_reply();
             if self.reply.is_some() {
                 self.estimate_input();
             }

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use axum::{
     Extension, Json,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Effective,
-    routes::{PolicyParts, refused},
+    routes::{Governed, PolicyParts, refused},
 };
 use crate::{door::RequestId, session::Admitted};
 
@@ -59,13 +59,8 @@ const HOSTS: &str = "coworkEgressAllowedHosts";
 pub(super) async fn get(
     State(parts): State<Arc<PolicyParts>>,
     Extension(request_id): Extension<RequestId>,
-    headers: HeaderMap,
+    Governed { admitted, effective }: Governed,
 ) -> Response {
-    let admitted = match parts.admit(&headers, &request_id) {
-        Ok(admitted) => admitted,
-        Err(response) => return *response,
-    };
-    let effective = parts.policies.effective(admitted.person());
     let Some(desktop) = &effective.desktop else {
         let mut fields = audited(&admitted, &effective);
         fields["reason"] = "not_configured".into();

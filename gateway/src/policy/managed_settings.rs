@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{
     Effective,
     document::Document,
-    routes::{PolicyParts, refused},
+    routes::{Governed, PolicyParts, refused},
 };
 use crate::{door::RequestId, session::Admitted};
 
@@ -24,13 +24,9 @@ const VERSION: HeaderName = HeaderName::from_static("x-cc-gateway-version");
 pub(super) async fn get(
     State(parts): State<Arc<PolicyParts>>,
     Extension(request_id): Extension<RequestId>,
+    Governed { admitted, effective }: Governed,
     headers: HeaderMap,
 ) -> Response {
-    let admitted = match parts.admit(&headers, &request_id) {
-        Ok(admitted) => admitted,
-        Err(response) => return *response,
-    };
-    let effective = parts.policies.effective(admitted.person());
     let mut response = match effective.document() {
         None => refused(StatusCode::NOT_FOUND, "no policy of this gateway applies to you", &request_id),
         Some(document) if has(&headers, document) => StatusCode::NOT_MODIFIED.into_response(),

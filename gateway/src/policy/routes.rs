@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    extract::FromRequestParts,
+    http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::get,
 };
 use gateway_config::PublicUrl;
 
-use super::{LivePolicies, Offering, bootstrap, managed_settings};
+use super::{Effective, LivePolicies, Offering, bootstrap, managed_settings};
 use crate::{
     door::RequestId,
     envelope,
-    session::{Admitted, BearerRefusal, Verifier, bearer},
+    session::{Admitted, BearerRefusal, Verifier},
     telemetry::{Audit, Metrics},
 };
 
@@ -34,13 +35,26 @@ pub fn routes(parts: PolicyParts) -> Router {
         .with_state(Arc::new(parts))
 }
 
-impl PolicyParts {
-    pub(super) fn admit(&self, headers: &HeaderMap, request_id: &RequestId) -> Result<Arc<Admitted>, Box<Response>> {
-        let unverified = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
-        let admitted = bearer(unverified).and_then(|unverified| self.verifier.admit(unverified));
-        admitted.map_err(|refusal| Box::new(self.turn_away(refusal, request_id)))
-    }
+/// Whose client asks, and what holds for them.
+pub(super) struct Governed {
+    pub(super) admitted: Arc<Admitted>,
+    pub(super) effective: Arc<Effective>,
+}
 
+impl FromRequestParts<Arc<PolicyParts>> for Governed {
+    type Rejection = Response;
+
+    async fn from_request_parts(request: &mut Parts, parts: &Arc<PolicyParts>) -> Result<Self, Response> {
+        let admitted = parts.verifier.admit_sender(&request.headers).map_err(|refusal| {
+            let request_id = request.extensions.get().cloned().unwrap_or_else(|| RequestId(String::new()));
+            parts.turn_away(refusal, &request_id)
+        })?;
+        let effective = parts.policies.effective(admitted.person());
+        Ok(Self { admitted, effective })
+    }
+}
+
+impl PolicyParts {
     fn turn_away(&self, refusal: BearerRefusal, request_id: &RequestId) -> Response {
         self.metrics.refuse(refusal.word());
         let mut response = refused(StatusCode::UNAUTHORIZED, envelope::bearer_message(refusal), request_id);

@@ -12,6 +12,7 @@ use aws_lc_rs::hmac;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use gateway_config::PublicUrl;
+use http::{HeaderMap, header::AUTHORIZATION};
 use serde::{Deserialize, Serialize};
 
 use super::{KeyRing, Revocations, SessionId, keys::Keys, verified::VerifiedTokens};
@@ -184,6 +185,11 @@ impl Verifier {
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
         Arc::new(Self { keys, revocations, issuer, clock, verified: VerifiedTokens::default() })
+    }
+
+    /// Whoever sent a request with these headers.
+    pub fn admit_sender(&self, unverified: &HeaderMap) -> Result<Arc<Admitted>, BearerRefusal> {
+        self.admit(bearer(unverified.get(AUTHORIZATION).map(|value| value.as_bytes()))?)
     }
 
     pub fn admit(&self, unverified_bearer: &str) -> Result<Arc<Admitted>, BearerRefusal> {
