@@ -74,10 +74,12 @@ pub async fn metric(pod: &Gateway, name: &str) -> Result<f64> {
     Ok(value.parse()?)
 }
 
-fn another(pod: &Gateway) -> Result<Config> {
+/// One more pod beside this one, with metrics of its own; not started.
+pub fn another(pod: &Gateway) -> Result<Config> {
     Ok(pod.replica()?.set("/listen/metrics", json!(free()?)))
 }
 
-fn free() -> Result<SocketAddr> {
+/// An address that nobody listens at.
+pub fn free() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

@@ -92,10 +92,9 @@ fn prompt_for(shape: Shape) -> String {
     prompt.to_string()
 }
 
+/// In bytes.
 fn resident(pid: i32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    Process(pid).resident().unwrap() * 1024
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use e2e::cast::{
     client::Client,
+    fleet::{another, free, metric},
     gateway::Gateway,
     openid::{Behaviour, OpenIdProvider},
     people::People,
@@ -35,7 +36,6 @@ pub(crate) struct Fleet {
 
 pub(crate) struct Pod {
     pub(crate) gateway: Gateway,
-    metrics: Client,
 }
 
 impl Fleet {
@@ -47,18 +47,12 @@ impl Fleet {
         through_the_wire.set_port(Some(wire.port())).unwrap();
         let provider = Provider::builder().threads(1).start().unwrap();
         let identity = OpenIdProvider::start(Behaviour::default()).await;
-        let (mut pods, mut public_url) = (Vec::new(), None);
-        for _ in 0..PODS {
-            let metrics = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            let config = Stage::config(&identity, through_the_wire.as_str(), std::slice::from_ref(&provider)).unwrap();
-            let url = public_url.get_or_insert(config.url()).clone();
-            let limits = json!([{"name": "everybody", "match": {}, "limits": {"tokens_per_day": PLENTY}}]);
-            let config = config
-                .set("/listen/metrics", json!(metrics))
-                .set("/listen/public_url", json!(url))
-                .set("/managed/policies", limits);
-            let metrics = Client::new(&format!("http://{metrics}")).unwrap();
-            pods.push(Pod { gateway: config.start().await.unwrap(), metrics });
+        let limits = json!([{"name": "everybody", "match": {}, "limits": {"tokens_per_day": PLENTY}}]);
+        let config = Stage::config(&identity, through_the_wire.as_str(), std::slice::from_ref(&provider)).unwrap();
+        let config = config.set("/listen/metrics", json!(free().unwrap())).set("/managed/policies", limits);
+        let mut pods = vec![Pod { gateway: config.start().await.unwrap() }];
+        while pods.len() < PODS {
+            pods.push(Pod { gateway: another(&pods[0].gateway).unwrap().start().await.unwrap() });
         }
         let people = People::of(&pods[0].gateway).await.unwrap();
         Self { pods, people, postgres, wire, provider, database, _identity: identity }
@@ -66,9 +60,7 @@ impl Fleet {
 
     /// A client of each pod.
     pub(crate) fn clients(&self) -> Vec<Client> {
-        let url = self.pods[0].gateway.url();
-        let at = |pod: &Pod| ([127, 0, 0, 1], pod.gateway.port()).into();
-        self.pods.iter().map(|pod| Client::new(&url).unwrap().connecting_to(at(pod))).collect()
+        self.pods.iter().map(|pod| pod.gateway.client().unwrap()).collect()
     }
 
     /// What the store knows.
@@ -106,10 +98,7 @@ impl Pod {
     }
 
     pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
-        let text = self.metrics.get("/metrics").send().await.ok()?.text().await.ok()?;
-        let line =
-            text.lines().find_map(|line| line.strip_prefix("claude_gateway_")?.strip_prefix(name)?.strip_prefix(' '));
-        line?.parse().ok()
+        metric(&self.gateway, name).await.ok()
     }
 
     pub(crate) fn journals(&self) -> Vec<PathBuf> {

@@ -11,14 +11,12 @@ mod told;
 mod traffic;
 mod wire;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use e2e::cast::patience::eventually_within;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let since = Instant::now();
-    while !holds().await {
-        assert!(since.elapsed() < PATIENCE, "after {PATIENCE:?} still not: {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+pub(crate) async fn eventually(what: &str, holds: impl AsyncFnMut() -> bool) {
+    eventually_within(PATIENCE, what, holds).await;
 }

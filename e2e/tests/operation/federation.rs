@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 use e2e::cast::{
     gateway::Config,
     length::short_or_full,
+    patience::eventually,
     provider::{Credential, Provider, Received, Reply},
     stage::Stage,
 };
 use serde_json::{Value, json};
-
-use crate::patience::eventually;
 
 const TOKEN_PATH: &str = "/v1/oauth/token";
 const ASSERTION: &str = "eyJhbGciOiJub25lIn0.the-platforms-own.first";

@@ -7,28 +7,23 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use e2e::cast::{
     client::{Http2, Raw},
+    patience::{PATIENCE, eventually},
+    process::Process,
     provider::{Message, Provider, Reply},
     stage::{MODEL, Stage},
 };
 
-use crate::{
-    frames::{self, CANCEL, END_HEADERS},
-    patience::{PATIENCE, eventually},
-};
+use crate::frames::{self, CANCEL, END_HEADERS};
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
-fn resident(stage: &Stage) -> u64 {
-    let statm = std::fs::read_to_string(format!("/proc/{}/statm", stage.gateway.pid().unwrap())).unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+fn process(stage: &Stage) -> Process {
+    Process(stage.gateway.pid().unwrap())
 }
 
-/// Processor time that the gateway has used so far.
-fn spent(stage: &Stage) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", stage.gateway.pid().unwrap())).unwrap();
-    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    // Hundredths of a second, in user and kernel mode.
-    Duration::from_millis(10 * fields[11..=12].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum::<u64>())
+/// In bytes.
+fn resident(stage: &Stage) -> u64 {
+    process(stage).resident().unwrap() * 1024
 }
 
 async fn answers_streams(stage: &Stage) {
@@ -171,7 +166,7 @@ async fn a_flood_of_pings_or_settings_is_cut_off_and_costs_nobody_anything() {
         let (mut answers, mut flood) = TcpStream::connect(stage.client.address()).await.unwrap().into_split();
         let answered = tokio::spawn(async move { tokio::io::copy(&mut answers, &mut tokio::io::sink()).await });
         flood.write_all(&frames::opening()).await.unwrap();
-        let (since, spent_before) = (Instant::now(), spent(&stage));
+        let (since, spent_before) = (Instant::now(), process(&stage).cpu_seconds());
         let many = frame.repeat(1_000);
         let flooding = tokio::spawn(async move { while flood.write_all(&many).await.is_ok() {} });
         while !flooding.is_finished() {
@@ -181,8 +176,8 @@ async fn a_flood_of_pings_or_settings_is_cut_off_and_costs_nobody_anything() {
             assert!(since.elapsed() < PATIENCE, "a flood of {frame:?} is answered for ever");
         }
         let _ = answered.await;
-        let cost = spent(&stage) - spent_before;
-        assert!(cost < Duration::from_secs(5), "{cost:?} of processor time for one connection");
+        let cost = process(&stage).cpu_seconds() - spent_before;
+        assert!(cost < 5.0, "{cost} s of processor time for one connection");
     }
     let grown = resident(&stage).saturating_sub(before);
     assert!(grown < 10 * MEBIBYTE, "grown by {} MiB", grown / MEBIBYTE);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use e2e::cast::stage::{MODEL, Stage};
 use serde_json::json;
 
-use crate::{frames, patience::eventually};
+use crate::frames;
+use e2e::cast::patience::eventually;
 
 /// P5
 #[tokio::test]

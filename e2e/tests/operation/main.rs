@@ -12,7 +12,6 @@ mod identity_forwarding;
 mod identity_provider;
 mod injection;
 mod limits;
-mod patience;
 mod reload;
 mod store;
 mod tls;

@@ -6,14 +6,13 @@ use e2e::cast::{
     client::Client,
     length::short_or_full,
     openid::{Behaviour, OpenIdProvider},
+    patience::eventually,
     postgres::{Postgres, pool},
     provider::Provider,
     signin::sign_in,
     stage::Stage,
 };
 use serde_json::json;
-
-use crate::patience::eventually;
 
 /// Two seconds for the store, and room for a busy machine.
 const SOON: Duration = Duration::from_secs(6);

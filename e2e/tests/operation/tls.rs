@@ -5,11 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use e2e::cast::{
     certificate::Leaf,
     client::Http2,
+    patience::eventually,
     provider::{Message, Provider, Reply},
     stage::{MODEL, Stage},
 };
-
-use crate::patience::eventually;
 
 async fn secured() -> Stage {
     Stage::with(vec![Provider::start().unwrap()], |config| config.tls().unwrap()).await

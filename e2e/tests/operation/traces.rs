@@ -1,17 +1,17 @@
 //! The gateway never writes a prompt, a completion or a credential anywhere (`design.md`, "The vocabulary"; S12, S13): after
 //! requests of every kind and every failure, everything it has written is searched for what went through it.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use e2e::cast::{
     client::Client,
-    postgres::{self, Postgres},
+    kept::{files, rows},
+    postgres::Postgres,
     provider::{API_KEY, Message, Provider},
     stage::{MODEL, Stage},
 };
 use serde_json::{Value, json};
-use sqlx::AssertSqlSafe;
 
 const PROMPT: &str = "wombat-prompt-7f3a91";
 const COMPLETION: &str = "wombat-completion-c20d55";
@@ -74,32 +74,6 @@ async fn everything_happens(stage: &Stage) {
     stage.tokens.refresh(&stranger).await.unwrap();
 }
 
-/// Every row of every table of the gateway's schema, as text.
-async fn rows(database: &str) -> String {
-    let pool = postgres::pool(database).await.unwrap();
-    let tables = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'claude_gateway'";
-    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&pool).await.unwrap();
-    assert!(tables.iter().any(|table| table == "session"), "these are the gateway's tables: {tables:?}");
-    let mut text = String::new();
-    for table in tables {
-        let rows = format!("SELECT row_to_json(t)::text FROM claude_gateway.{table} t");
-        let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(rows)).fetch_all(&pool).await.unwrap();
-        text.extend(rows);
-    }
-    text
-}
-
-fn files_below(folder: &Path) -> Vec<u8> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        match entry.path() {
-            path if path.is_dir() => found.extend(files_below(&path)),
-            path => found.extend(fs::read(path).unwrap_or_default()),
-        }
-    }
-    found
-}
-
 /// As it is, and as a column of bytes or an encoded text would show it.
 fn disguises(secret: &str) -> [String; 3] {
     let hex = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
@@ -122,17 +96,17 @@ async fn nothing_that_passes_through_is_written_anywhere() {
     .await;
     let journals = stage.gateway.home().join("journal");
     everything_happens(&stage).await;
-    let during = files_below(&journals);
+    let during = files(&journals).concat();
     stage.gateway.wait_for_audit("inference", 14).await.unwrap();
     // What is written behind has been written.
     tokio::time::sleep(Duration::from_secs(3)).await;
 
     let scraped = Client::new(&format!("http://{metrics}")).unwrap().get("/metrics").send().await.unwrap();
     let sinks = BTreeMap::from([
-        ("the store", rows(&database).await.into_bytes()),
+        ("the store", rows(&database).await.unwrap().concat().into_bytes()),
         ("the log and the audit", stage.gateway.stderr().join("\n").into_bytes()),
         ("the metrics", scraped.bytes().await.unwrap().to_vec()),
-        ("the journal", [during, files_below(&journals)].concat()),
+        ("the journal", [during, files(&journals).concat()].concat()),
     ]);
     let refresh = stage.tokens.refresh_token.clone().unwrap();
     let secrets = [

@@ -3,11 +3,10 @@
 use e2e::cast::{
     fleet::{Fleet, ask, metric},
     gateway::Gateway,
+    patience::eventually,
     signin::sign_in,
 };
 use serde_json::{Value, json};
-
-use crate::patience::eventually;
 
 const OPUS: &str = "claude-opus-4-8";
 const HAIKU: &str = "claude-haiku-4-5";

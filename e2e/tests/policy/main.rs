@@ -6,6 +6,5 @@ mod audit_mode;
 mod file;
 mod models;
 mod outage;
-mod patience;
 mod retention;
 mod rows;

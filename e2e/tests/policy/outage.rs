@@ -2,16 +2,14 @@
 
 use e2e::cast::{
     fleet::{Fleet, ask, metric},
+    patience::eventually,
     policies::PolicyRows,
     postgres::Postgres,
     signin::sign_in,
 };
 use serde_json::json;
 
-use crate::{
-    patience::eventually,
-    rows::{everywhere, listing, three_pods},
-};
+use crate::rows::{everywhere, listing, three_pods};
 
 const OPUS: &str = "claude-opus-4-8";
 const HAIKU: &str = "claude-haiku-4-5";

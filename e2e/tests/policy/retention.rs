@@ -1,18 +1,15 @@
 //! What is kept: `retention.upstream: zero` sends prompts to upstreams that keep nothing, or nowhere; and the gateway itself
 //! keeps nothing of a prompt or an answer, whatever becomes of the request.
 
-use std::{fs, path::Path};
-
 use e2e::cast::{
     client::Client,
     fleet::Fleet,
+    kept::{files, rows},
     policies::PolicyRows,
-    postgres::pool,
     provider::{Message, Provider},
     stage::Stage,
 };
 use serde_json::{Value, json};
-use sqlx::AssertSqlSafe;
 
 use crate::rows::listing;
 
@@ -57,31 +54,6 @@ async fn without_one_the_request_is_refused_with_the_reason() {
 }
 
 const MARK: &str = "marked-and-never-kept";
-
-/// Everything that the store holds, row by row.
-async fn rows(database: &str) -> Vec<String> {
-    let pool = pool(database).await.unwrap();
-    let tables = "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = 'claude_gateway'";
-    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&pool).await.unwrap();
-    assert!(tables.len() > 8, "{tables:?}");
-    let mut all = Vec::new();
-    for table in tables {
-        let rows = format!("SELECT row_to_json(t)::text FROM {table} t");
-        all.extend(sqlx::query_scalar::<_, String>(AssertSqlSafe(rows)).fetch_all(&pool).await.unwrap());
-    }
-    all
-}
-
-fn files(below: &Path) -> Vec<String> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(below).into_iter().flatten().flatten() {
-        match entry.path() {
-            path if path.is_dir() => all.extend(files(&path)),
-            path => all.push(String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()),
-        }
-    }
-    all
-}
 
 /// Whatever a request can become: answered, streamed, counted, refused here, refused there, failed, cut.
 async fn every_kind_of_request(fleet: &Fleet, client: &Client) -> usize {
@@ -130,7 +102,9 @@ async fn nothing_of_a_prompt_or_an_answer_is_kept_anywhere() {
     let metrics = metrics.get("/metrics").send().await.unwrap().text().await.unwrap();
     // What is flushed now and then has been by now.
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    let (rows, files) = (rows(&fleet.database).await, files(&pod.home()));
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let rows = rows(&fleet.database).await.unwrap();
+    let files: Vec<_> = files(&pod.home()).into_iter().map(text).collect();
     assert!(rows.len() > 5 && files.len() > 1 && pod.stderr().len() > 10, "there was something to look through");
     for (place, kept) in [("store", rows), ("files", files), ("log", pod.stderr()), ("metrics", vec![metrics])] {
         let found: Vec<_> = kept.iter().filter(|text| text.contains(MARK)).collect();

@@ -2,12 +2,11 @@
 
 use e2e::cast::{
     fleet::{Fleet, ask, metric},
+    patience::eventually,
     policies::PolicyRows,
     signin::sign_in,
 };
 use serde_json::{Value, json};
-
-use crate::patience::eventually;
 
 const OPUS: &str = "claude-opus-4-8";
 const HAIKU: &str = "claude-haiku-4-5";
