@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use e2e::cast::provider::{Message, Reply, Shape};
+use e2e::cast::{
+    process::Process,
+    provider::{Message, Reply, Shape},
+};
 use serde_json::json;
 
 use crate::stage::{MODEL, Stage};

@@ -6,6 +6,7 @@
 pub mod drain;
 mod explain;
 pub mod health;
+mod policies;
 pub mod prometheus;
 pub mod pulse;
 pub mod reload;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use aws_lc_rs::rand::SecureRandom;
 use axum::Router;
 use chrono::Months;
-use gateway_config::{Config, Managed, PolicySource, ProcessSettings};
+use gateway_config::{Config, ProcessSettings};
 use gateway_egress::{Egress, EgressSettings};
 use serde_json::json;
 use tokio::{runtime::Handle, sync::Semaphore, task::JoinSet};
@@ -14,6 +14,7 @@ use tokio::{runtime::Handle, sync::Semaphore, task::JoinSet};
 use super::{
     drain::Lifecycle,
     health::{self, Readyz},
+    policies::Policies,
     pulse::{Body, Pulse},
     start::Plan,
 };
@@ -23,7 +24,7 @@ use crate::{
     identity::RelyingParty,
     inference::{Catalogue, Limits, Models, Shared, body::Bounds, listing},
     oauth,
-    policy::{self, Applied, LivePolicies, PolicyParts, PolicySet, Revision, StoredPolicies},
+    policy::{self, Applied, PolicyParts},
     protocol_page,
     session::{Journal, KeyRing, Revocations, SessionParts, Sessions},
     spend::{Book, Flusher, Flushing, Gate, Ledger, Pace, Recents, Replay, journal::Owner},
@@ -50,24 +51,6 @@ pub(super) struct Foundation {
     pub(super) book: Arc<Book>,
     /// `None`: no `admin` section, so nobody administers.
     pub(super) admin_keys: Option<Arc<AdminKeys>>,
-}
-
-/// The policies that hold, and where they come from.
-pub(super) struct Policies {
-    pub(super) live: Arc<LivePolicies>,
-    source: Source,
-}
-
-enum Source {
-    File,
-    Rows(StoredPolicies),
-}
-
-impl Policies {
-    /// What the file's policies go into when it changes.
-    pub(super) fn of_file(&self) -> Option<Arc<LivePolicies>> {
-        matches!(self.source, Source::File).then(|| self.live.clone())
-    }
 }
 
 impl Foundation {
@@ -99,23 +82,6 @@ impl Foundation {
         })
     }
 
-    pub(super) async fn policies(&self, managed: Option<&Managed>) -> anyhow::Result<Policies> {
-        let (live, source) = match managed {
-            // The file may get some while the process runs.
-            None => (Arc::new(LivePolicies::none()), Source::File),
-            Some(Managed { source: PolicySource::File, policies }) => {
-                let set = PolicySet::of_file(Revision(1), policies);
-                (Arc::new(LivePolicies::new(set)), Source::File)
-            }
-            Some(Managed { source: PolicySource::Store, .. }) => {
-                let stored = StoredPolicies::open(self.store.clone(), self.audit.clone()).await;
-                let stored = stored.context("managed.source")?;
-                (stored.live().clone(), Source::Rows(stored))
-            }
-        };
-        Ok(Policies { live, source })
-    }
-
     pub(super) fn sessions(&self, plan: &Plan) -> Arc<Sessions> {
         Sessions::new(SessionParts {
             keys: self.keys.clone(),
@@ -138,11 +104,7 @@ impl Foundation {
         sessions: &Arc<Sessions>,
         shared: &Arc<Shared>,
     ) -> anyhow::Result<Pulse> {
-        let Policies { live, source } = policies;
-        let stored = match source {
-            Source::Rows(stored) => Some(stored),
-            Source::File => None,
-        };
+        let Policies { live, stored } = policies;
         let inference = shared.clone();
         let body = Body {
             pod: self.pod.clone(),
@@ -197,7 +159,7 @@ impl Foundation {
             verifier: sessions.verifier(),
             models: Models::new(config, &Catalogue::builtin())?,
             policies: policies.live.clone(),
-            applied: matches!(policies.source, Source::Rows(_)).then(|| Arc::new(Applied::new(plan.clock.clone()))),
+            applied: policies.stored.is_some().then(|| Arc::new(Applied::new(plan.clock.clone()))),
             upstreams,
             egress: self.egress.clone(),
             audit: self.audit.clone(),

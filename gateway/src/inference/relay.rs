@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
@@ -23,7 +23,7 @@ use super::{
     joined::{ENOUGH, Joined, ROOM, join},
     link::Link,
     report::{Ending, Report},
-    tap::{JsonTap, StreamTap, Tap},
+    tap::Tap,
 };
 use crate::{
     envelope,
@@ -88,7 +88,7 @@ impl Relay {
         Self {
             size: source.body.size_hint(),
             source,
-            tap: tap_for(headers),
+            tap: Tap::of(headers),
             held: Held::default(),
             link,
             pulse: None,
@@ -293,17 +293,5 @@ impl Drop for Relay {
         if let Some(text_bytes) = self.tap.unsaid() {
             self.report.ended_unsaid(text_bytes);
         }
-    }
-}
-
-fn tap_for(headers: &HeaderMap) -> Tap {
-    let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
-    let plain = !headers.contains_key(header::CONTENT_ENCODING);
-    if plain && kind.starts_with(b"text/event-stream") {
-        Tap::Stream(StreamTap::default())
-    } else if plain && kind.starts_with(b"application/json") {
-        Tap::Json(JsonTap::default())
-    } else {
-        Tap::Blind(0)
     }
 }

@@ -4,6 +4,7 @@
 //! on like any other.
 
 use bytes::Bytes;
+use http::{HeaderMap, header};
 use memchr::{memchr, memmem, memrchr};
 use serde::Deserialize;
 
@@ -26,6 +27,19 @@ pub enum Tap {
 }
 
 impl Tap {
+    /// For a reply with these headers. What is encoded cannot be read.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
+        let plain = !headers.contains_key(header::CONTENT_ENCODING);
+        if plain && kind.starts_with(b"text/event-stream") {
+            Self::Stream(StreamTap::default())
+        } else if plain && kind.starts_with(b"application/json") {
+            Self::Json(JsonTap::default())
+        } else {
+            Self::Blind(0)
+        }
+    }
+
     pub fn usage(&mut self) -> Usage {
         match self {
             Self::Stream(tap) => tap.usage,

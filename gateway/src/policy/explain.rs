@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Effective, PolicyKey, PolicySet, Revision};
-use crate::{identity::Person, spend::Meter};
+use crate::identity::Person;
 
 /// What `explain` says of policies. The rest (models, what is used) is added by those who know it.
 #[derive(Debug, Clone, Serialize)]
@@ -93,9 +93,10 @@ pub fn explain(set: &PolicySet, person: &Person, effective: &Effective) -> Expla
         .settings
         .as_ref()
         .map(|document| Settings { document: document.clone(), origins: origins(document, &documents) });
-    let limits = amounts(effective).into_iter().filter_map(|(limit, amount)| {
+    let limits = effective.limits.amounts().into_iter().filter_map(|(limit, amount)| {
+        let amount = amount?;
         let gives = |layer: &&(&PolicyKey, &gateway_config::Policy)| {
-            numbers(&layer.1.limits).into_iter().any(|(other, given)| other == limit && given.is_some())
+            layer.1.limits.amounts().into_iter().any(|(other, given)| other == limit && given.is_some())
         };
         // The upper layer's value wins.
         let (origin, _) = layers.iter().rev().find(gives)?;
@@ -209,46 +210,12 @@ fn escaped(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-fn amounts(effective: &Effective) -> Vec<(&'static str, u64)> {
-    numbers(&effective.limits).into_iter().filter_map(|(limit, amount)| Some((limit, amount?))).collect()
-}
-
-/// Every limit that is a number, by its key in the file.
-fn numbers(limits: &gateway_config::TokenLimits) -> [(&'static str, Option<u64>); 7] {
-    let gateway_config::TokenLimits {
-        max_input_tokens,
-        max_output_tokens,
-        tokens_per_minute,
-        tokens_per_day,
-        tokens_per_month,
-        requests_per_minute,
-        concurrent_requests,
-        count_cache_reads: _,
-    } = limits;
-    [
-        ("max_input_tokens", *max_input_tokens),
-        ("max_output_tokens", *max_output_tokens),
-        (Meter::TokensPerMinute.word(), *tokens_per_minute),
-        (Meter::TokensPerDay.word(), *tokens_per_day),
-        (Meter::TokensPerMonth.word(), *tokens_per_month),
-        (Meter::RequestsPerMinute.word(), *requests_per_minute),
-        (Meter::ConcurrentRequests.word(), *concurrent_requests),
-    ]
-}
-
 fn retention(retention: &Retention) -> ExplainedRetention {
     let Retention { transcript_days, telemetry, upstream } = retention;
     ExplainedRetention {
         transcript_days: *transcript_days,
-        telemetry: match telemetry {
-            None | Some(TelemetryDetail::Full) => "full",
-            Some(TelemetryDetail::Redacted) => "redacted",
-            Some(TelemetryDetail::None) => "none",
-        },
-        upstream: match upstream {
-            None | Some(UpstreamRetention::Any) => "any",
-            Some(UpstreamRetention::Zero) => "zero",
-        },
+        telemetry: telemetry.unwrap_or(TelemetryDetail::Full).word(),
+        upstream: upstream.unwrap_or(UpstreamRetention::Any).word(),
     }
 }
 

@@ -107,6 +107,50 @@ impl TokenLimits {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Every limit that is a number, by its key.
+    pub fn amounts(&self) -> [(&'static str, Option<u64>); 7] {
+        let Self {
+            max_input_tokens,
+            max_output_tokens,
+            tokens_per_minute,
+            tokens_per_day,
+            tokens_per_month,
+            requests_per_minute,
+            concurrent_requests,
+            count_cache_reads: _,
+        } = *self;
+        [
+            ("max_input_tokens", max_input_tokens),
+            ("max_output_tokens", max_output_tokens),
+            ("tokens_per_minute", tokens_per_minute),
+            ("tokens_per_day", tokens_per_day),
+            ("tokens_per_month", tokens_per_month),
+            ("requests_per_minute", requests_per_minute),
+            ("concurrent_requests", concurrent_requests),
+        ]
+    }
+}
+
+impl TelemetryDetail {
+    /// As the file says it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Redacted => "redacted",
+            Self::None => "none",
+        }
+    }
+}
+
+impl UpstreamRetention {
+    /// As the file says it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Zero => "zero",
+        }
+    }
 }
 
 impl Managed {

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Matcher, Policy, PolicyMode, Retention, TelemetryDetail, TokenLimits, UpstreamRetention, words::POLICY};
+use super::{Matcher, Policy, PolicyMode, Retention, TokenLimits, words::POLICY};
 use crate::{
     check::Checker,
     complaint::{Complaint, ConfigErrors, Findings, Warning},
@@ -78,25 +78,11 @@ impl Matcher {
 
 impl TokenLimits {
     fn to_document(&self) -> Document {
-        let Self {
-            max_input_tokens,
-            max_output_tokens,
-            tokens_per_minute,
-            tokens_per_day,
-            tokens_per_month,
-            requests_per_minute,
-            concurrent_requests,
-            count_cache_reads,
-        } = self;
         let mut document = Document::new();
-        put(&mut document, "max_input_tokens", max_input_tokens.map(Value::from));
-        put(&mut document, "max_output_tokens", max_output_tokens.map(Value::from));
-        put(&mut document, "tokens_per_minute", tokens_per_minute.map(Value::from));
-        put(&mut document, "tokens_per_day", tokens_per_day.map(Value::from));
-        put(&mut document, "tokens_per_month", tokens_per_month.map(Value::from));
-        put(&mut document, "requests_per_minute", requests_per_minute.map(Value::from));
-        put(&mut document, "concurrent_requests", concurrent_requests.map(Value::from));
-        put(&mut document, "count_cache_reads", count_cache_reads.map(Value::from));
+        for (key, amount) in self.amounts() {
+            put(&mut document, key, amount.map(Value::from));
+        }
+        put(&mut document, "count_cache_reads", self.count_cache_reads.map(Value::from));
         document
     }
 }
@@ -104,19 +90,10 @@ impl TokenLimits {
 impl Retention {
     fn to_document(&self) -> Document {
         let Self { transcript_days, telemetry, upstream } = self;
-        let telemetry = telemetry.map(|detail| match detail {
-            TelemetryDetail::Full => "full",
-            TelemetryDetail::Redacted => "redacted",
-            TelemetryDetail::None => "none",
-        });
-        let upstream = upstream.map(|retention| match retention {
-            UpstreamRetention::Any => "any",
-            UpstreamRetention::Zero => "zero",
-        });
         let mut document = Document::new();
         put(&mut document, "transcript_days", transcript_days.map(Value::from));
-        put(&mut document, "telemetry", telemetry.map(Value::from));
-        put(&mut document, "upstream", upstream.map(Value::from));
+        put(&mut document, "telemetry", telemetry.map(|detail| detail.word().into()));
+        put(&mut document, "upstream", upstream.map(|retention| retention.word().into()));
         document
     }
 }

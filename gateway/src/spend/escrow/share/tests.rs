@@ -1,4 +1,5 @@
 use super::*;
+use crate::spend::{LimitKey, Pace, escrow::Answer};
 use crate::{identity::Subject, spend::Meter};
 
 fn key() -> LimitKey {
