@@ -80,7 +80,7 @@ impl Gate {
         let mut over = None;
         for need in needs.iter() {
             let key = key(subject, need.meter);
-            over = over.or_else(|| self.over_by_last_answer(&key, need, now));
+            over = over.or_else(|| self.not_covered(&key, need, now, |outlook| outlook.covers(need.amount, now)));
             held.add_regardless(key, need.limit, need.amount, now);
         }
         (held, over)
@@ -137,15 +137,16 @@ impl Gate {
     /// Has the store asked for what is missing, but not more often than it helps.
     fn ask(&self, visitor: Visitor<'_>, shortages: &Shortages, wants: &mut Vec<Want>, now: Instant) {
         wants.retain(|want| shortages.iter().any(|(need, _)| want.meter() == need.meter));
-        for (Need { meter, limit, amount }, _) in shortages {
-            let key = key(visitor.subject, *meter);
+        for (need, _) in shortages {
+            let Need { meter, limit, amount } = *need;
+            let key = key(visitor.subject, meter);
             let heard = self.book.heard(&key);
-            let has_enough = |heard: &Heard| Outlook { meter: *meter, limit: *limit, heard }.covers(*amount, now);
+            let has_enough = |heard: &Heard| need.outlook(heard).covers(amount, now);
             let between_asks = if heard.as_ref().is_some_and(has_enough) { PULSE } else { BETWEEN_ASKS };
-            match wants.iter().find(|want| want.meter() == *meter) {
+            match wants.iter().find(|want| want.meter() == meter) {
                 Some(want) => want.insist(between_asks, now),
                 None if heard.is_some_and(|heard| now < heard.sent_at + between_asks) => {}
-                None => wants.push(self.book.want(&key, *limit, *amount, now)),
+                None => wants.push(self.book.want(&key, limit, amount, now)),
             }
         }
     }
@@ -158,9 +159,9 @@ impl Gate {
         now: Instant,
         until: Instant,
     ) -> Option<OverLimit> {
-        let (Need { meter, limit, amount }, short) = shortage;
+        let (need @ Need { meter, amount, .. }, short) = shortage;
         let heard = self.book.heard(&key(visitor.subject, meter)).filter(|_| short == Short::Room)?;
-        let outlook = Outlook { meter, limit, heard: &heard };
+        let outlook = need.outlook(&heard);
         if now < until {
             let is_old = heard.sent_at + BETWEEN_ASKS < visitor.since;
             let may_come = outlook.covers(amount, now) || now + outlook.covers_in(amount, now) <= until;
@@ -181,35 +182,36 @@ impl Gate {
                 Ok(()) => {}
                 Err(Short::Room) => return Err(self.refusal(&key, need, now)),
                 Err(Short::Lease) if self.fail_closed => return Err(OverLimit::Unchecked { meter, limit }),
-                Err(Short::Lease) => match self.used_up_at_last_answer(&key, need, now) {
-                    Some(why) => return Err(why),
-                    None => held.add_regardless(key, limit, amount, now),
-                },
+                // Who only held then, places above all, may have given it back since.
+                Err(Short::Lease) => {
+                    match self.not_covered(&key, need, now, |outlook| outlook.covers_by_use(need.amount, now)) {
+                        Some(why) => return Err(why),
+                        None => held.add_regardless(key, limit, amount, now),
+                    }
+                }
             }
         }
         self.unchecked.note(*self.book.news().borrow());
         Ok(held)
     }
 
-    fn over_by_last_answer(&self, key: &LimitKey, need: Need, now: Instant) -> Option<OverLimit> {
+    /// The refusal that the store's last answer makes of it, where that does not cover it.
+    fn not_covered(
+        &self,
+        key: &LimitKey,
+        need: Need,
+        now: Instant,
+        covers: impl Fn(&Outlook<'_>) -> bool,
+    ) -> Option<OverLimit> {
         let heard = self.book.heard(key)?;
-        let Need { meter, limit, amount } = need;
-        let outlook = Outlook { meter, limit, heard: &heard };
-        (!outlook.covers(amount, now)).then(|| outlook.refusal(amount, now))
-    }
-
-    /// Who only held then, places above all, may have given it back since.
-    fn used_up_at_last_answer(&self, key: &LimitKey, need: Need, now: Instant) -> Option<OverLimit> {
-        let heard = self.book.heard(key)?;
-        let Need { meter, limit, amount } = need;
-        let outlook = Outlook { meter, limit, heard: &heard };
-        (!outlook.covers_by_use(amount, now)).then(|| outlook.refusal(amount, now))
+        let outlook = need.outlook(&heard);
+        (!covers(&outlook)).then(|| outlook.refusal(need.amount, now))
     }
 
     fn refusal(&self, key: &LimitKey, need: Need, now: Instant) -> OverLimit {
         let Need { meter, limit, amount } = need;
         match self.book.heard(key) {
-            Some(heard) => Outlook { meter, limit, heard: &heard }.refusal(amount, now),
+            Some(heard) => need.outlook(&heard).refusal(amount, now),
             None => OverLimit::Reached { meter, limit, retry_after: 1 },
         }
     }

@@ -2,7 +2,7 @@
 
 use gateway_config::TokenLimits;
 
-use super::{Amount, Estimate, Meter};
+use super::{Amount, Estimate, Meter, escrow::Heard, outlook::Outlook};
 
 /// Never more than one of a meter. The longest period comes first: who has used up a month should not be told to come back
 /// in a minute.
@@ -18,6 +18,13 @@ pub struct Need {
     pub limit: Amount,
     /// More than 0.
     pub amount: Amount,
+}
+
+impl Need {
+    pub(super) fn outlook(self, heard: &Heard) -> Outlook<'_> {
+        let Self { meter, limit, amount: _ } = self;
+        Outlook { meter, limit, heard }
+    }
 }
 
 impl Needs {
