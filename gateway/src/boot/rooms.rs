@@ -205,6 +205,7 @@ impl Foundation {
         PolicyParts {
             verifier: shared.verifier.clone(),
             policies: shared.policies.clone(),
+            applied: shared.applied.clone(),
             models: shared.clone(),
             public_url: plan.config.listen.public_url.clone(),
             audit: self.audit.clone(),
