@@ -157,7 +157,7 @@ impl Foundation {
         }
         Ok(Arc::new(Shared {
             verifier: sessions.verifier(),
-            models: Models::new(config, &Catalogue::builtin())?,
+            models: Arc::new(Models::new(config, &Catalogue::builtin())?),
             policies: policies.live.clone(),
             applied: policies.stored.is_some().then(|| Arc::new(Applied::new(plan.clock.clone()))),
             upstreams,

@@ -38,7 +38,7 @@ use crate::{
 /// What every thread's desk shares.
 pub struct Shared {
     pub verifier: Arc<Verifier>,
-    pub models: Models,
+    pub models: Arc<Models>,
     pub policies: Arc<LivePolicies>,
     /// Where somebody asks whom policies have applied to.
     pub applied: Option<Arc<Applied>>,
@@ -130,6 +130,9 @@ impl Desk {
         report.model = models.canonical(&prompt.model).map(str::to_owned);
         let effective = self.shared.effective(admitted.person());
         report.audited = verdict::of_audited(models, &prompt, &effective);
+        if !prompt.other_models.is_empty() {
+            report.consumption.models = Some(models.clone());
+        }
         report.policy = effective.applied().cloned();
         let granted = models.grant_all(&prompt.model, &prompt.other_models, &effective)?;
         if report.endpoint == Endpoint::Messages {
