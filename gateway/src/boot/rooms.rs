@@ -157,7 +157,7 @@ impl Foundation {
         }
         Ok(Arc::new(Shared {
             verifier: sessions.verifier(),
-            models: Models::new(config, &Catalogue::builtin())?,
+            models: Arc::new(Models::new(config, &Catalogue::builtin())?),
             policies: policies.live.clone(),
             applied: policies.stored.is_some().then(|| Arc::new(Applied::new(plan.clock.clone()))),
             upstreams,
@@ -205,6 +205,7 @@ impl Foundation {
         PolicyParts {
             verifier: shared.verifier.clone(),
             policies: shared.policies.clone(),
+            applied: shared.applied.clone(),
             models: shared.clone(),
             public_url: plan.config.listen.public_url.clone(),
             audit: self.audit.clone(),

@@ -45,12 +45,15 @@ pub struct Prompt {
     pub other_models: BTreeSet<String>,
     pub stream: bool,
     pub max_tokens: Option<u64>,
+    /// Bytes between the values that say nothing.
+    white_space: usize,
 }
 
 impl Prompt {
     pub fn parse(bytes: Bytes) -> Result<Self, Refusal> {
         let keys = ["model", "stream", "max_tokens", "tools", "fallbacks"];
-        let [model, stream, max_tokens, tools, fallbacks] = scan::members(&bytes, keys).map_err(Refusal::BadBody)?;
+        let (spans, white_space) = scan::members_and_white_space(&bytes, keys).map_err(Refusal::BadBody)?;
+        let [model, stream, max_tokens, tools, fallbacks] = spans;
         let model_span = model.ok_or(Refusal::ModelMissing)?;
         let raw = &bytes[model_span.clone()];
         if raw.first() != Some(&b'"') {
@@ -64,12 +67,12 @@ impl Prompt {
         let other_models = other_models::named(&bytes, tools, fallbacks)?;
         let stream = stream.is_some_and(|span| &bytes[span] == b"true");
         let max_tokens = max_tokens.and_then(|span| whole_number(&bytes[span]));
-        Ok(Self { bytes, model, model_span, other_models, stream, max_tokens })
+        Ok(Self { bytes, model, model_span, other_models, stream, max_tokens, white_space })
     }
 
-    /// Pictures and documents count for what they are at most, not for their length.
+    /// Pictures and documents count for what they are at most, not for their length; how the JSON is laid out does not count.
     pub fn text_bytes(&self) -> usize {
-        text_bytes(&self.bytes)
+        text_bytes(&self.bytes).saturating_sub(self.white_space)
     }
 
     /// The body for one upstream: byte for byte, only the model replaced, and only where it is mapped.
@@ -198,6 +201,16 @@ mod tests {
             parts.extend_from_slice(frame.data_ref().unwrap());
         }
         assert_eq!(parts, br#"{"a":[1], "model" : "y", "stream":true}"#);
+    }
+
+    #[test]
+    fn a_body_is_as_long_as_its_text_however_it_is_laid_out() {
+        let value = serde_json::json!({"model": "a", "messages": [{"role": "user", "content": "two  words \n and {\" }"}, [], {}]});
+        let (compact, pretty) = (value.to_string(), serde_json::to_string_pretty(&value).unwrap());
+        let padded = compact.replacen(':', &format!("\t:{}", " \r\n".repeat(100_000)), 1);
+        for text in [&compact, &pretty, &padded] {
+            assert_eq!(parse(text).unwrap().text_bytes(), compact.len(), "of {} bytes", text.len());
+        }
     }
 
     #[test]

@@ -24,7 +24,8 @@ use super::{
 };
 use crate::{
     door::{Arrival, reply::Content},
-    policy::{Applied, LivePolicies},
+    identity::Person,
+    policy::{Applied, Effective, LivePolicies},
     session::{Admitted, Verifier},
     spend::Ledger,
     telemetry::{
@@ -37,7 +38,7 @@ use crate::{
 /// What every thread's desk shares.
 pub struct Shared {
     pub verifier: Arc<Verifier>,
-    pub models: Models,
+    pub models: Arc<Models>,
     pub policies: Arc<LivePolicies>,
     /// Where somebody asks whom policies have applied to.
     pub applied: Option<Arc<Applied>>,
@@ -49,6 +50,17 @@ pub struct Shared {
     pub bounds: Bounds,
     pub ttfb: Duration,
     pub ledger: Arc<Ledger>,
+}
+
+impl Shared {
+    /// What holds for somebody who is served now.
+    pub fn effective(&self, person: &Person) -> Arc<Effective> {
+        let effective = self.policies.effective(person);
+        if let Some(applied) = &self.applied {
+            applied.note(&effective, &person.sub);
+        }
+        effective
+    }
 }
 
 /// One thread's: the shared parts and its own idle connections.
@@ -114,13 +126,13 @@ impl Desk {
         let (head, mut incoming) = request.into_parts();
         let prompt = Prompt::parse(body::read(&mut incoming, self.shared.bounds).await?)?;
         report.stream = prompt.stream;
-        let Shared { models, policies, applied, .. } = &*self.shared;
+        let Shared { models, .. } = &*self.shared;
         report.model = models.canonical(&prompt.model).map(str::to_owned);
-        let effective = policies.effective(admitted.person());
-        if let Some(applied) = applied {
-            applied.note(&effective, &admitted.person().sub);
-        }
+        let effective = self.shared.effective(admitted.person());
         report.audited = verdict::of_audited(models, &prompt, &effective);
+        if !prompt.other_models.is_empty() {
+            report.consumption.models = Some(models.clone());
+        }
         report.policy = effective.applied().cloned();
         let granted = models.grant_all(&prompt.model, &prompt.other_models, &effective)?;
         if report.endpoint == Endpoint::Messages {

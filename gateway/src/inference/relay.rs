@@ -167,27 +167,19 @@ impl Relay {
 
     /// Shows the tap what came and returns what may go on: whole events of a stream, everything of anything else.
     fn pass(&mut self, chunk: Bytes) -> Bytes {
-        match &mut self.tap {
-            Tap::Blind(bytes) => {
-                *bytes += chunk.len() as u64;
-                chunk
-            }
-            Tap::Json(tap) => {
-                tap.look(&chunk);
-                chunk
-            }
-            Tap::Stream(tap) => {
-                tap.look(&chunk);
-                self.report.has_come_to(tap.usage);
-                self.held.whole_events(chunk)
-            }
+        self.tap.look(&chunk);
+        if let Some((usage, beside)) = self.tap.usage() {
+            self.report.has_come_to(usage, beside);
+        }
+        match &self.tap {
+            Tap::Stream(_) => self.held.whole_events(chunk),
+            Tap::Json(_) | Tap::Blind(_) => chunk,
         }
     }
 
     /// The upstream's body is over. A stream that simply stops before its `message_stop` was cut, whatever HTTP says.
     fn finish(&mut self, cx: &mut Context<'_>, last: Bytes) -> Bytes {
         self.give_back(cx);
-        self.report.has_come_to(self.tap.usage());
         if let Tap::Stream(tap) = &self.tap
             && !tap.finished
         {

@@ -1,6 +1,7 @@
 //! What is said about a request when it is over, however it ended: one audit line and the counters.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,15 +11,19 @@ use std::{
 
 use serde::Serialize;
 
-use super::{usage::Usage, verdict::AuditedVerdict};
+use super::{
+    consumption::Consumption,
+    usage::{Beside, Usage},
+    verdict::AuditedVerdict,
+};
 use crate::{
     door::request::Arrival,
     policy::PolicyKey,
     session::Admitted,
-    spend::{Aftermath, Held, Ledger, OpenReply},
+    spend::{Aftermath, Counts, Held, Ledger, OpenReply},
     telemetry::{
         Audit, Metrics,
-        metrics::{Answered, Endpoint, Outcome, TokenKind, Tokens, UpstreamAttempt},
+        metrics::{Answered, Endpoint, Outcome, UpstreamAttempt},
     },
 };
 
@@ -55,7 +60,7 @@ pub struct Report {
     pub status: u16,
     pub stream: bool,
     pub first_byte_ms: Option<u64>,
-    usage: Usage,
+    pub consumption: Consumption,
     pub ending: Ending,
     pub reason: Option<&'static str>,
     /// The policy under which it was decided.
@@ -99,6 +104,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     audited: &'a [AuditedVerdict],
     usage: &'a Usage,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    beside: &'a BTreeMap<String, Counts>,
     first_byte_ms: Option<u64>,
     duration_ms: u64,
 }
@@ -126,7 +133,7 @@ impl Report {
             status: 0,
             stream: false,
             first_byte_ms: None,
-            usage: Usage::default(),
+            consumption: Consumption::default(),
             ending: Ending::ClientGone,
             reason: None,
             policy: None,
@@ -174,9 +181,8 @@ impl Report {
     }
 
     /// What the reply has come to so far. To be called before the bytes that say so are passed on.
-    pub fn has_come_to(&mut self, usage: Usage) {
-        if usage != self.usage {
-            self.usage = usage;
+    pub fn has_come_to(&mut self, usage: Usage, beside: &Beside) {
+        if self.consumption.has_come_to(usage, beside, self.model.as_deref()) {
             self.record();
         }
     }
@@ -185,7 +191,8 @@ impl Report {
     pub fn ended_unsaid(&mut self, text_bytes: u64) {
         if self.endpoint == Endpoint::Messages && (200..300).contains(&self.status) {
             let passed = text_bytes / BYTES_PER_TOKEN;
-            self.usage.output_tokens = Some(self.usage.output_tokens.unwrap_or_default().max(passed));
+            let said = &mut self.consumption.usage.output_tokens;
+            *said = Some(said.unwrap_or_default().max(passed));
             self.estimate_input();
         }
     }
@@ -204,8 +211,9 @@ impl Report {
     }
 
     fn estimate_input(&mut self) {
-        if self.usage.input_tokens.is_none() {
-            self.usage.input_tokens = Some(self.input_estimate);
+        let said = &mut self.consumption.usage.input_tokens;
+        if said.is_none() {
+            *said = Some(self.input_estimate);
             // A guess teaches nothing.
             self.aftermath.lesson = None;
         }
@@ -213,7 +221,7 @@ impl Report {
 
     fn record(&mut self) {
         if let Some(reply) = &mut self.reply {
-            reply.record(self.usage.counts());
+            self.consumption.record(reply);
         }
     }
 
@@ -232,20 +240,8 @@ impl Report {
         for AuditedVerdict { policy, verdict } in &self.audited {
             self.metrics.audited(&policy.0, verdict);
         }
-        let Some(model) = &self.model else { return };
-        if self.endpoint != Endpoint::Messages {
-            return;
-        }
-        let counts = [
-            (TokenKind::Input, self.usage.input_tokens),
-            (TokenKind::Output, self.usage.output_tokens),
-            (TokenKind::CacheRead, self.usage.cache_read_input_tokens),
-            (TokenKind::CacheWrite, self.usage.cache_creation_input_tokens),
-        ];
-        for (kind, count) in counts {
-            if let Some(count) = count.filter(|count| *count > 0) {
-                self.metrics.tokens.get_or_create(&Tokens { model: model.clone(), kind }).inc_by(count);
-            }
+        if let (Some(model), Endpoint::Messages) = (&self.model, self.endpoint) {
+            self.consumption.count(model, &self.metrics);
         }
     }
 }
@@ -255,7 +251,7 @@ impl Drop for Report {
         self.charge_awaited();
         // Also a reply without any usage is a request.
         self.record();
-        let counts = self.reply.is_some().then(|| self.usage.counts());
+        let counts = self.reply.is_some().then(|| self.consumption.counts());
         std::mem::take(&mut self.aftermath).conclude(counts, self.ending == Ending::Complete);
         self.count();
         let person = self.admitted.person();
@@ -279,7 +275,8 @@ impl Drop for Report {
             reason: self.reason,
             policy: self.policy.as_ref(),
             audited: &self.audited,
-            usage: &self.usage,
+            usage: &self.consumption.usage,
+            beside: &self.consumption.aside,
             first_byte_ms: self.first_byte_ms,
             duration_ms: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
         };

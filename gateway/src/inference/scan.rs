@@ -21,12 +21,23 @@ pub enum ScanError {
     TooDeep,
 }
 
-/// The spans of the values of `keys`, in the order of `keys`.
-pub fn members<const N: usize>(text: &[u8], keys: [&'static str; N]) -> Result<[Option<Range<usize>>; N], ScanError> {
+/// Where the values of some keys stand, in the order of the keys; `None`: there is no such key.
+pub type Spans<const N: usize> = [Option<Range<usize>>; N];
+
+/// The spans of the values of `keys`.
+pub fn members<const N: usize>(text: &[u8], keys: [&'static str; N]) -> Result<Spans<N>, ScanError> {
+    members_and_white_space(text, keys).map(|(spans, _)| spans)
+}
+
+/// The same, and how many bytes of the text are white space that means nothing.
+pub fn members_and_white_space<const N: usize>(
+    text: &[u8],
+    keys: [&'static str; N],
+) -> Result<(Spans<N>, usize), ScanError> {
     if simdutf8::basic::from_utf8(text).is_err() {
         return Err(ScanError::Invalid);
     }
-    let mut cursor = Cursor { text, at: 0 };
+    let mut cursor = Cursor { text, at: 0, white_space: 0 };
     cursor.white_space();
     if cursor.peek() != Some(b'{') {
         cursor.value()?;
@@ -42,11 +53,11 @@ pub fn members<const N: usize>(text: &[u8], keys: [&'static str; N]) -> Result<[
         }
     })?;
     cursor.end()?;
-    Ok(found)
+    Ok((found, cursor.white_space))
 }
 
 /// A key may be written with escapes (`"mod\u0065l"`); it means the same.
-fn is_key(raw: &[u8], wanted: &str) -> bool {
+pub(super) fn is_key(raw: &[u8], wanted: &str) -> bool {
     if !raw.contains(&b'\\') {
         return raw == wanted.as_bytes();
     }
@@ -57,6 +68,8 @@ fn is_key(raw: &[u8], wanted: &str) -> bool {
 struct Cursor<'t> {
     text: &'t [u8],
     at: usize,
+    /// How much was passed.
+    white_space: usize,
 }
 
 /// What an open bracket is waiting for is decided by its kind alone, so a bit each would do; a byte reads better.
@@ -74,6 +87,7 @@ impl<'t> Cursor<'t> {
     fn white_space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
             self.at += 1;
+            self.white_space += 1;
         }
     }
 

@@ -6,6 +6,7 @@
 use std::{
     borrow::Cow,
     collections::HashMap,
+    iter,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -92,7 +93,7 @@ impl Ledger {
     /// `held` is settled as the reply is counted.
     pub fn reply(self: &Arc<Self>, subject: Subject, model: String, upstream: String, held: Option<Held>) -> OpenReply {
         let key = Arc::new(UsageKey::at(self.clock.now(), subject, model, upstream));
-        OpenReply { ledger: self.clone(), key, number: None, tally: Tally::default(), held }
+        OpenReply { ledger: self.clone(), own: Part::of(key), beside: Vec::new(), held }
     }
 
     /// Takes what the flush of this number tells; `None` where there is nothing to tell, or the last one is not acknowledged.
@@ -167,17 +168,44 @@ impl Ledger {
 /// A reply that goes on. Dropped, it is over; what was recorded stays counted.
 pub struct OpenReply {
     ledger: Arc<Ledger>,
+    own: Part,
+    /// What other models used for it.
+    beside: Vec<Part>,
+    held: Option<Held>,
+}
+
+/// Of a reply, what one key counts.
+struct Part {
     key: Arc<UsageKey>,
     /// With its first line.
     number: Option<u64>,
     tally: Tally,
-    held: Option<Held>,
 }
 
 impl OpenReply {
     /// What the reply has come to so far, as a whole. To be called before the bytes that say so are passed on.
     pub fn record(&mut self, counts: Counts) {
-        let charged_tokens = self.held.as_ref().map_or(0, |held| held.tokens_of(&counts));
+        self.own.record(&self.ledger, &mut self.held, counts);
+    }
+
+    /// The same of what another model used for it, which the same limits are charged for.
+    pub fn record_beside(&mut self, model: &str, counts: Counts) {
+        let place = self.beside.iter().position(|part| part.key.model == model).unwrap_or_else(|| {
+            let key = UsageKey { model: model.to_owned(), ..(*self.own.key).clone() };
+            self.beside.push(Part::of(Arc::new(key)));
+            self.beside.len() - 1
+        });
+        self.beside[place].record(&self.ledger, &mut self.held, counts);
+    }
+}
+
+impl Part {
+    fn of(key: Arc<UsageKey>) -> Self {
+        Self { key, number: None, tally: Tally::default() }
+    }
+
+    fn record(&mut self, ledger: &Ledger, held: &mut Option<Held>, counts: Counts) {
+        let charged_tokens = held.as_ref().map_or(0, |held| held.tokens_of(&counts));
         let tally = Tally { counts, charged_tokens };
         let difference = tally - self.tally;
         if difference.is_zero() {
@@ -185,10 +213,10 @@ impl OpenReply {
         }
         let now = Instant::now();
         self.tally = tally;
-        let mut inner = self.ledger.inner();
+        let mut inner = ledger.inner();
         self.number = Some(inner.write(self.number, &self.key, tally));
         inner.counted.add(&self.key, difference, now);
-        if let Some(held) = &mut self.held {
+        if let Some(held) = held {
             held.charge(&difference, now);
         }
     }
@@ -196,8 +224,10 @@ impl OpenReply {
 
 impl Drop for OpenReply {
     fn drop(&mut self) {
-        if let Some(number) = self.number {
-            self.ledger.inner().open.remove(&number);
+        let mut numbers = iter::once(&self.own).chain(&self.beside).filter_map(|part| part.number).peekable();
+        if numbers.peek().is_some() {
+            let mut inner = self.ledger.inner();
+            numbers.for_each(|number| drop(inner.open.remove(&number)));
         }
     }
 }
