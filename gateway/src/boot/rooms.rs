@@ -149,7 +149,7 @@ impl Foundation {
         let config = &plan.config;
         let mut upstreams = Vec::with_capacity(config.upstreams.len());
         for configured in &config.upstreams {
-            let upstream = Upstream::new(configured, &self.egress, plan.clock.clone())?;
+            let upstream = Upstream::new(configured, &self.egress, plan.clock.clone(), &self.metrics)?;
             if let Some(federation) = upstream.federation() {
                 tasks.spawn(federation.keep(upstream.name.clone()));
             }
@@ -190,7 +190,6 @@ impl Foundation {
             access: config.access_control.clone(),
             trusted_proxies: config.listen.trusted_proxies.clone(),
             max_url_length: config.limits.max_url_length,
-            random: plan.random.clone(),
             routes,
             control: Handle::current(),
             places: Arc::new(Semaphore::new(ROUTES)),

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, Response, StatusCode, header, request};
+use http::{HeaderValue, Response, StatusCode, header, request, uri::PathAndQuery};
 use hyper::body::Incoming;
 
 use super::{
@@ -24,7 +24,6 @@ use super::{
 use crate::{
     clock::{Clock, SystemClock},
     identity::Person,
-    telemetry::metrics::Outcome,
     upstream::{Connection, Failure, Place, Pool, Pools, Received, SendError, Upstream, choice::Candidate, in_order},
 };
 
@@ -86,14 +85,13 @@ impl Attempts<'_> {
             Tried::Answered(answered) => {
                 upstream.health.answered(&self.route.model, Instant::now());
                 upstream.credential_accepted();
-                report.upstream = Some(upstream.name.clone());
-                report.attempt(&upstream.name, Outcome::Answered);
+                report.answered_by(upstream);
                 return Some(answered);
             }
             Tried::Full => failures.full += 1,
-            Tried::Silent => self.failed(upstream, Some(Failure::Other), report, failures),
+            Tried::Silent => self.failed(upstream, Some(Failure::Other), failures),
             Tried::Failed(status, retry_after) => {
-                self.failed(upstream, failure(status, retry_after), report, failures);
+                self.failed(upstream, failure(status, retry_after), failures);
                 failures.remember(status, retry_after);
             }
         }
@@ -119,9 +117,9 @@ impl Attempts<'_> {
         in_order(&candidates, key).into_iter().map(|n| &targets[n]).collect()
     }
 
-    fn failed(&self, upstream: &Upstream, failure: Option<Failure>, report: &Report, failures: &mut Failures) {
+    fn failed(&self, upstream: &Upstream, failure: Option<Failure>, failures: &mut Failures) {
         failures.tried += 1;
-        report.attempt(&upstream.name, Outcome::FailedOver);
+        upstream.attempts.failed_over.inc();
         if let Some(failure) = failure {
             upstream.health.failed(&self.route.model, failure, Instant::now(), self.jitter());
         }
@@ -138,7 +136,7 @@ impl Attempts<'_> {
         let pool = self.pools.of(target.upstream);
         let since = Instant::now();
         report.attempts += 1;
-        let has_all = report.awaits(&upstream.name);
+        let has_all = report.awaits(upstream);
         let received = tokio::time::timeout(self.shared.ttfb, self.send(target, upstream, pool, &has_all)).await;
         report.awaits_nobody();
         let received = match received {
@@ -192,9 +190,10 @@ impl Attempts<'_> {
         upstream: &Upstream,
         has_all: &Arc<AtomicBool>,
     ) -> Result<http::Request<crate::upstream::Spliced>, String> {
-        let path = self.head.uri.path_and_query().map_or("/v1/messages", |path| path.as_str());
+        let path = self.head.uri.path_and_query().cloned();
+        let path = path.unwrap_or_else(|| PathAndQuery::from_static("/v1/messages"));
         let body = self.prompt.body(target.replacement.as_ref()).saying_when_sent(has_all.clone());
-        upstream.request(path, &self.head.headers, self.person, body).map_err(|error| error.to_string())
+        upstream.request(&path, &self.head.headers, self.person, body).map_err(|error| error.to_string())
     }
 
     fn log(&self, upstream: &Upstream, reason: &str) {

@@ -8,10 +8,7 @@ use super::{
 };
 use crate::{
     spend::{Counts, OpenReply},
-    telemetry::{
-        Metrics,
-        metrics::{TokenKind, Tokens},
-    },
+    telemetry::{Metrics, metrics::Tokens},
 };
 
 #[derive(Default)]
@@ -58,15 +55,14 @@ impl Consumption {
 }
 
 fn count(model: &str, counts: Counts, metrics: &Metrics) {
+    let Tokens { input, output, cache_read, cache_write } = &*metrics.tokens_of(model);
     let kinds = [
-        (TokenKind::Input, counts.input_tokens),
-        (TokenKind::Output, counts.output_tokens),
-        (TokenKind::CacheRead, counts.cache_read_tokens),
-        (TokenKind::CacheWrite, counts.cache_write_5m_tokens + counts.cache_write_1h_tokens),
+        (input, counts.input_tokens),
+        (output, counts.output_tokens),
+        (cache_read, counts.cache_read_tokens),
+        (cache_write, counts.cache_write_5m_tokens + counts.cache_write_1h_tokens),
     ];
-    for (kind, count) in kinds {
-        if count > 0 {
-            metrics.tokens.get_or_create(&Tokens { model: model.to_owned(), kind }).inc_by(count.cast_unsigned());
-        }
+    for (counter, count) in kinds {
+        counter.inc_by(u64::try_from(count).unwrap_or_default());
     }
 }

@@ -35,6 +35,9 @@ use crate::{
     upstream::{Connection, Pools, Upstream},
 };
 
+/// What a provider says and what the door adds.
+const HEADERS_OF_A_REPLY: usize = 12;
+
 /// What every thread's desk shares.
 pub struct Shared {
     pub verifier: Arc<Verifier>,
@@ -157,9 +160,10 @@ fn relayed(answered: Answered, link: &Rc<Link>, request_id: String, mut report: 
     let Answered { response, connection, pool, place } = answered;
     let (mut head, body) = response.into_parts();
     report.status = head.status.as_u16();
+    // A header's text is ASCII.
     report.upstream_request_id =
-        head.headers.get("request-id").and_then(|id| id.to_str().ok()).map(|id| id.chars().take(100).collect());
-    retain(&mut head.headers);
+        head.headers.get("request-id").and_then(|id| id.to_str().ok()).map(|id| id[..id.len().min(100)].to_owned());
+    head.headers = retained(head.headers);
     if body.is_end_stream() {
         report.ending = Ending::Complete;
         if let Some(connection) = connection.filter(Connection::is_open) {
@@ -179,12 +183,20 @@ fn reply(status: StatusCode, headers: HeaderMap, content: Content) -> Response<C
     response
 }
 
-/// Keeps what a client may know of the upstream's reply.
-fn retain(headers: &mut HeaderMap) {
-    let dropped: Vec<HeaderName> = headers.keys().filter(|name| !may_pass(name)).cloned().collect();
-    for name in dropped {
-        headers.remove(name);
+/// What a client may know of the upstream's reply.
+fn retained(headers: HeaderMap) -> HeaderMap {
+    let mut retained = HeaderMap::with_capacity(HEADERS_OF_A_REPLY);
+    let mut passing = None;
+    // Only the first of the values of one name comes with the name.
+    for (name, value) in headers {
+        if name.is_some() {
+            passing = name.filter(may_pass);
+        }
+        if let Some(name) = &passing {
+            retained.append(name.clone(), value);
+        }
     }
+    retained
 }
 
 /// What else a provider or a proxy in between says can name the operator's account, or instruct a proxy in front.
@@ -221,9 +233,13 @@ mod tests {
         for name in names {
             headers.insert(name, http::HeaderValue::from_static("x"));
         }
-        retain(&mut headers);
-        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        headers.append("anthropic-new-thing", http::HeaderValue::from_static("another"));
+        headers.append("set-cookie", http::HeaderValue::from_static("another"));
+        let headers = retained(headers);
+        let mut left: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
         left.sort_unstable();
-        assert_eq!(left, ["anthropic-new-thing", "content-type", "retry-after", "x-should-retry"]);
+        let expected =
+            ["anthropic-new-thing", "anthropic-new-thing", "content-type", "retry-after", "x-should-retry"];
+        assert_eq!(left, expected);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -9,6 +10,7 @@ use std::{
     time::Instant,
 };
 
+use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 
 use super::{
@@ -19,12 +21,13 @@ use super::{
 use crate::{
     door::request::Arrival,
     policy::PolicyKey,
-    session::Admitted,
+    session::{Admitted, SessionId},
     spend::{Aftermath, Counts, Held, Ledger, OpenReply},
     telemetry::{
         Audit, Metrics,
-        metrics::{Answered, Endpoint, Outcome, UpstreamAttempt},
+        metrics::{Answered, Endpoint},
     },
+    upstream::Upstream,
 };
 
 /// Where nothing says what text came to (`upstreams.md`).
@@ -54,7 +57,9 @@ pub struct Report {
     admitted: Arc<Admitted>,
     pub endpoint: Endpoint,
     pub model: Option<String>,
-    pub upstream: Option<String>,
+    upstream: Option<String>,
+    /// Where that upstream's broken replies are counted.
+    cuts: Option<Counter>,
     pub upstream_request_id: Option<String>,
     pub attempts: u32,
     pub status: u16,
@@ -86,8 +91,8 @@ struct Awaited {
 struct Line<'a> {
     sub: &'a str,
     email: Option<&'a str>,
-    session: String,
-    client: String,
+    session: &'a SessionId,
+    client: IpAddr,
     endpoint: &'static str,
     model: Option<&'a str>,
     upstream: Option<&'a str>,
@@ -128,6 +133,7 @@ impl Report {
             endpoint,
             model: None,
             upstream: None,
+            cuts: None,
             upstream_request_id: None,
             attempts: 0,
             status: 0,
@@ -147,9 +153,10 @@ impl Report {
         }
     }
 
-    pub fn attempt(&self, upstream: &str, outcome: Outcome) {
-        let label = UpstreamAttempt { upstream: upstream.to_owned(), outcome };
-        self.metrics.attempts.get_or_create(&label).inc();
+    pub fn answered_by(&mut self, upstream: &Upstream) {
+        self.upstream = Some(upstream.name.clone());
+        upstream.attempts.answered.inc();
+        self.cuts = Some(upstream.attempts.cut.clone());
     }
 
     pub fn first_byte(&mut self, since: Instant) {
@@ -159,9 +166,9 @@ impl Report {
     }
 
     /// An upstream is about to be asked. To be set when it has the whole request: it then works for a client that leaves, too.
-    pub fn awaits(&mut self, upstream: &str) -> Arc<AtomicBool> {
+    pub fn awaits(&mut self, upstream: &Upstream) -> Arc<AtomicBool> {
         let has_all = Arc::<AtomicBool>::default();
-        self.awaited = Some(Awaited { upstream: upstream.to_owned(), has_all: has_all.clone() });
+        self.awaited = Some(Awaited { upstream: upstream.name.clone(), has_all: has_all.clone() });
         has_all
     }
 
@@ -231,8 +238,8 @@ impl Report {
         if self.status > 0 {
             self.metrics.answered.get_or_create(&Answered { endpoint: self.endpoint, status: self.status }).inc();
         }
-        if let Some(upstream) = self.upstream.as_ref().filter(|_| self.ending == Ending::UpstreamCut) {
-            self.attempt(upstream, Outcome::Cut);
+        if let Some(cuts) = self.cuts.as_ref().filter(|_| self.ending == Ending::UpstreamCut) {
+            cuts.inc();
         }
         if let Some(reason) = self.reason {
             self.metrics.refuse(reason);
@@ -258,8 +265,8 @@ impl Drop for Report {
         let line = Line {
             sub: &person.sub.0,
             email: person.email.as_deref(),
-            session: self.admitted.session().to_string(),
-            client: self.arrival.client.0.to_string(),
+            session: self.admitted.session(),
+            client: self.arrival.client.0,
             endpoint: match self.endpoint {
                 Endpoint::Messages => "messages",
                 Endpoint::CountTokens => "count_tokens",

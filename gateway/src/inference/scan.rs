@@ -286,8 +286,8 @@ fn push(open: &mut Vec<Open>, kind: Open) -> Result<(), ScanError> {
     Ok(())
 }
 
-/// Where the next quote, backslash or control character stands at or after `from`. Blocks without one are passed over with
-/// byte arithmetic that the compiler turns into vector instructions: prompts are long strings.
+/// Where the next quote, backslash or control character stands at or after `from`. Long strings are passed over in blocks that
+/// the compiler turns into vector instructions, and short ones, of which there are more, eight bytes at a time.
 fn special(text: &[u8], from: usize) -> usize {
     const BLOCK: usize = 32;
     let rest = &text[from.min(text.len())..];
@@ -297,8 +297,28 @@ fn special(text: &[u8], from: usize) -> usize {
         block.iter().fold(0, |any, byte| any | specials(byte)) == 0
     });
     let passed = dull.count() * BLOCK;
-    let special = rest[passed..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
-    special.map_or(text.len(), |offset| from + passed + offset)
+    let (words, tail) = rest[passed..].as_chunks::<8>();
+    for (n, word) in words.iter().enumerate() {
+        let specials = specials_of(u64::from_le_bytes(*word));
+        if specials != 0 {
+            return from + passed + 8 * n + (specials.trailing_zeros() / 8) as usize;
+        }
+    }
+    let special = tail.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+    special.map_or(text.len(), |offset| text.len() - tail.len() + offset)
+}
+
+/// The highest bit of the first byte that is a quote, a backslash or a control character, if there is one; what stands in the
+/// bits above it means nothing, because a subtraction may have borrowed.
+fn specials_of(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHEST: u64 = ONES << 7;
+    let equal = |byte: u8| {
+        let difference = word ^ (ONES * u64::from(byte));
+        difference.wrapping_sub(ONES) & !difference
+    };
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    (equal(b'"') | equal(b'\\') | control) & HIGHEST
 }
 
 #[cfg(test)]
