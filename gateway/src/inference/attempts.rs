@@ -12,6 +12,7 @@ use std::{
 
 use http::{HeaderValue, Response, StatusCode, header, request, uri::PathAndQuery};
 use hyper::body::Incoming;
+use tokio::time::timeout_at;
 
 use super::{
     body::Prompt,
@@ -37,6 +38,8 @@ pub struct Answered {
     pub connection: Option<Connection>,
     pub pool: Pool,
     pub place: Place,
+    /// When its head came.
+    pub at: Instant,
 }
 
 pub struct Attempts<'r> {
@@ -65,25 +68,32 @@ impl Attempts<'_> {
         let mut later = Vec::new();
         for target in self.order() {
             let upstream = &self.shared.upstreams[target.upstream];
-            if !upstream.health.claim(&self.route.model, Instant::now()) {
+            let now = Instant::now();
+            if !upstream.health.claim(&self.route.model, now) {
                 later.push(target);
-            } else if let Some(answered) = self.answer(target, report, &mut failures).await {
+            } else if let Some(answered) = self.answer(target, now, report, &mut failures).await {
                 return Ok(answered);
             }
         }
         for target in later {
-            if let Some(answered) = self.answer(target, report, &mut failures).await {
+            if let Some(answered) = self.answer(target, Instant::now(), report, &mut failures).await {
                 return Ok(answered);
             }
         }
         Err(failures.verdict(self.shared.upstreams.len()))
     }
 
-    async fn answer(&self, target: &Target, report: &mut Report, failures: &mut Failures) -> Option<Answered> {
+    async fn answer(
+        &self,
+        target: &Target,
+        since: Instant,
+        report: &mut Report,
+        failures: &mut Failures,
+    ) -> Option<Answered> {
         let upstream = &self.shared.upstreams[target.upstream];
-        match self.one(target, upstream, report).await {
+        match self.one(target, upstream, since, report).await {
             Tried::Answered(answered) => {
-                upstream.health.answered(&self.route.model, Instant::now());
+                upstream.health.answered(&self.route.model, answered.at);
                 upstream.credential_accepted();
                 report.answered_by(upstream);
                 return Some(answered);
@@ -131,13 +141,13 @@ impl Attempts<'_> {
         f64::from(byte.unwrap_or(128)) / 255.0
     }
 
-    async fn one(&self, target: &Target, upstream: &Upstream, report: &mut Report) -> Tried {
+    async fn one(&self, target: &Target, upstream: &Upstream, since: Instant, report: &mut Report) -> Tried {
         let Some(place) = upstream.place() else { return Tried::Full };
         let pool = self.pools.of(target.upstream);
-        let since = Instant::now();
         report.attempts += 1;
         let has_all = report.awaits(upstream);
-        let received = tokio::time::timeout(self.shared.ttfb, self.send(target, upstream, pool, &has_all)).await;
+        let sent = self.send(target, upstream, (pool, since), &has_all);
+        let received = timeout_at((since + self.shared.ttfb).into(), sent).await;
         report.awaits_nobody();
         let received = match received {
             Ok(Ok(received)) => received,
@@ -150,12 +160,13 @@ impl Attempts<'_> {
                 return Tried::Silent;
             }
         };
-        report.first_byte(since);
+        let at = Instant::now();
+        report.first_byte(at.duration_since(since));
         let Received { response, connection } = received;
         let status = response.status();
         let persons_own = status == StatusCode::TOO_MANY_REQUESTS && upstream.limits_persons(self.person);
         if !fails_over(status) || persons_own {
-            return Tried::Answered(Answered { response, connection, pool: pool.clone(), place });
+            return Tried::Answered(Answered { response, connection, pool: pool.clone(), place, at });
         }
         if status == StatusCode::UNAUTHORIZED {
             upstream.credential_refused();
@@ -170,10 +181,10 @@ impl Attempts<'_> {
         &self,
         target: &Target,
         upstream: &Upstream,
-        pool: &Pool,
+        (pool, now): (&Pool, Instant),
         has_all: &Arc<AtomicBool>,
     ) -> Result<Received, String> {
-        if let Some(kept) = pool.take(Instant::now()) {
+        if let Some(kept) = pool.take(now) {
             match kept.send(self.request(target, upstream, has_all)?).await {
                 Ok(received) => return Ok(received),
                 Err(SendError::Stale) => {}

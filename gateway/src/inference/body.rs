@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -119,16 +120,27 @@ async fn collect<B>(body: &mut B, announced: u64, bounds: Bounds) -> Result<Byte
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let expected = if announced > 0 { announced } else { bounds.most };
-    let mut patience = Patience::for_body(expected, bounds.idle, Instant::now());
-    let mut alarm = pin!(sleep_until(patience.due));
     let mut read = Joined::expecting(usize::try_from(announced).unwrap_or(0));
-    while let Some(frame) = next(body, &mut patience, alarm.as_mut()).await? {
-        let Ok(data) = frame.into_data() else { continue };
+    let mut add = |frame: Frame<Bytes>| {
+        let Ok(data) = frame.into_data() else { return Ok(()) };
         if (read.len() + data.len()) as u64 > bounds.most {
             return Err(Refusal::TooLarge { most: bounds.most });
         }
         read.push(data);
+        Ok(())
+    };
+    // What came with the head needs no patience and no clock; most bodies are no more.
+    while let Some(frame) = body.frame().now_or_never() {
+        match frame.transpose().map_err(|_| Refusal::BodyBroken)? {
+            Some(frame) => add(frame)?,
+            None => return Ok(read.into_bytes()),
+        }
+    }
+    let expected = if announced > 0 { announced } else { bounds.most };
+    let mut patience = Patience::for_body(expected, bounds.idle, Instant::now());
+    let mut alarm = pin!(sleep_until(patience.due));
+    while let Some(frame) = next(body, &mut patience, alarm.as_mut()).await? {
+        add(frame)?;
     }
     Ok(read.into_bytes())
 }

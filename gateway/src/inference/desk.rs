@@ -157,7 +157,7 @@ impl Desk {
 }
 
 fn relayed(answered: Answered, link: &Rc<Link>, request_id: String, mut report: Report) -> Response<Content> {
-    let Answered { response, connection, pool, place } = answered;
+    let Answered { response, connection, pool, place, at } = answered;
     let (mut head, body) = response.into_parts();
     report.status = head.status.as_u16();
     // A header's text is ASCII.
@@ -167,11 +167,11 @@ fn relayed(answered: Answered, link: &Rc<Link>, request_id: String, mut report: 
     if body.is_end_stream() {
         report.ending = Ending::Complete;
         if let Some(connection) = connection.filter(Connection::is_open) {
-            pool.put(connection, Instant::now());
+            pool.put(connection, at);
         }
         return reply(head.status, head.headers, Content::Whole(None));
     }
-    let source = Source { body, connection, pool, place };
+    let source = Source { body, connection, pool, place, since: at };
     let relay = Relay::new(source, &head.headers, link.clone(), request_id, report);
     reply(head.status, head.headers, Content::Relay(Box::new(relay)))
 }

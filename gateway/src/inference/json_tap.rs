@@ -6,7 +6,7 @@
 use memchr::memchr2;
 
 use super::{
-    scan::is_key,
+    scan::wanted,
     usage::{Beside, Usage},
 };
 
@@ -83,10 +83,10 @@ impl JsonTap {
         self.in_string = false;
         if self.place == Place::Key {
             let key = self.whole(&chunk[*from..special]);
-            let member = match () {
-                () if is_key(&key, "usage") => Member::Usage,
-                () if is_key(&key, "input_tokens") => Member::InputTokens,
-                () => Member::Other,
+            let member = match wanted(&key, &["usage", "input_tokens"]) {
+                Some(0) => Member::Usage,
+                Some(_) => Member::InputTokens,
+                None => Member::Other,
             };
             self.place = Place::AfterKey(member);
         }

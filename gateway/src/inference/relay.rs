@@ -41,6 +41,8 @@ pub struct Source {
     pub connection: Option<Connection>,
     pub pool: Pool,
     pub place: Place,
+    /// When the head came.
+    pub since: Instant,
 }
 
 pub struct Relay {
@@ -87,12 +89,12 @@ impl Relay {
     pub fn new(source: Source, headers: &HeaderMap, link: Rc<Link>, request_id: String, report: Report) -> Self {
         Self {
             size: source.body.size_hint(),
+            last_byte: source.since,
             source,
             tap: Tap::of(headers),
             held: Held::default(),
             link,
             pulse: None,
-            last_byte: Instant::now(),
             request_id,
             end: End::Open,
             report,
@@ -213,7 +215,7 @@ impl Relay {
         }
         let pool = self.source.pool.clone();
         if connection.is_open() {
-            return pool.put(connection, Instant::now());
+            return pool.put(connection, self.last_byte);
         }
         tokio::task::spawn_local(async move {
             if let Some(connection) = connection.idle().await {

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use prometheus_client::metrics::counter::Counter;
@@ -159,8 +159,7 @@ impl Report {
         self.cuts = Some(upstream.attempts.cut.clone());
     }
 
-    pub fn first_byte(&mut self, since: Instant) {
-        let waited = since.elapsed();
+    pub fn first_byte(&mut self, waited: Duration) {
         self.metrics.first_byte_seconds.observe(waited.as_secs_f64());
         self.first_byte_ms = Some(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
     }

@@ -46,7 +46,7 @@ pub fn members_and_white_space<const N: usize>(
     }
     let mut found = [const { None }; N];
     cursor.object(|key, value| {
-        let Some(n) = keys.iter().position(|wanted| is_key(key, wanted)) else { return Ok(()) };
+        let Some(n) = wanted(key, &keys) else { return Ok(()) };
         match found[n].replace(value) {
             None => Ok(()),
             Some(_) => Err(ScanError::Duplicate(keys[n])),
@@ -56,13 +56,14 @@ pub fn members_and_white_space<const N: usize>(
     Ok((found, cursor.white_space))
 }
 
-/// A key may be written with escapes (`"mod\u0065l"`); it means the same.
-pub(super) fn is_key(raw: &[u8], wanted: &str) -> bool {
+/// Which of `keys` this is. A key may be written with escapes (`"mod\u0065l"`); it means the same.
+pub(super) fn wanted(raw: &[u8], keys: &[&str]) -> Option<usize> {
     if !raw.contains(&b'\\') {
-        return raw == wanted.as_bytes();
+        return keys.iter().position(|wanted| raw == wanted.as_bytes());
     }
     let quoted = [b"\"", raw, b"\""].concat();
-    serde_json::from_slice::<String>(&quoted).is_ok_and(|key| key == wanted)
+    let key: String = serde_json::from_slice(&quoted).ok()?;
+    keys.iter().position(|wanted| key == *wanted)
 }
 
 struct Cursor<'t> {

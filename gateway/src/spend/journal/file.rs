@@ -42,9 +42,9 @@ impl Journal {
     }
 
     /// One small write of a [`Line::text`]. What fails leaves a torn line, so nothing is appended after it.
-    pub fn append(&mut self, line: serde_json::Result<Vec<u8>>) {
+    pub fn append(&mut self, line: sonic_rs::Result<Vec<u8>>) {
         let Some(file) = self.file.as_mut().filter(|_| self.sound) else { return };
-        match line.map_err(io::Error::from).and_then(|line| file.write_all(&line).map(|()| line.len())) {
+        match line.map_err(io::Error::other).and_then(|line| file.write_all(&line).map(|()| line.len())) {
             Ok(length) => self.length += length as u64,
             Err(error) => self.failed(&error),
         }
@@ -66,7 +66,7 @@ impl Journal {
         let mut text = Vec::new();
         for line in lines {
             if let Err(error) = line.write(&mut text) {
-                return self.failed(&error.into());
+                return self.failed(&io::Error::other(error));
             }
         }
         match self.replace(&text) {
