@@ -107,7 +107,10 @@ async fn claude_code_follows_the_policy_of_its_gateway() {
     let request = developer.model.take_requests().pop().unwrap().json().unwrap();
     assert_eq!((&request["model"], &request["max_tokens"]), (&json!(OPUS), &json!(4321)));
     let denied = developer.claude.print_with(&["--model", "claude-opus-4-8"], "hello").await.unwrap();
-    assert!(denied.complaint.contains("\"claude-opus-4-8\" is restricted by your organization's settings"), "{denied:?}");
+    assert!(
+        denied.complaint.contains("\"claude-opus-4-8\" is restricted by your organization's settings"),
+        "{denied:?}"
+    );
     developer.model.take_requests();
 
     // The client has kept the document by its checksum: so far it was sent once.

@@ -2,10 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::cast::{
-    fleet::Fleet,
-    policies::PolicyRows,
-};
+use e2e::cast::{fleet::Fleet, policies::PolicyRows};
 use serde_json::json;
 
 use crate::{

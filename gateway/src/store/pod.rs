@@ -79,7 +79,10 @@ impl Store {
         let seen = self
             .call_of_tick(async |connection| {
                 sqlx::query!(
-                    r#"SELECT revision AS "policies!", write_id::text AS "write!", sequence AS "revocations!" FROM policy_set, revocation_head"#
+                    r#"
+                    SELECT revision AS "policies!", write_id::text AS "write!", sequence AS "revocations!"
+                    FROM policy_set, revocation_head
+                    "#,
                 )
                 .fetch_one(connection)
                 .await
