@@ -372,7 +372,7 @@ async fn a_limit_on_trial_says_whom_it_would_have_refused_from_the_first_request
 #[tokio::test]
 async fn requests_on_trial_within_one_moment_are_counted_as_the_enforced_limit_would() {
     let stage = Stage::calm();
-    let lasting = Duration::from_millis(100);
+    let lasting = Duration::from_millis(600);
     for would_pass in [true, true, false, false] {
         assert_eq!(on_trial(&stage, &per_day(1_000), lasting).await, would_pass);
     }
