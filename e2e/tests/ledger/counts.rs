@@ -1,5 +1,6 @@
 //! What is counted, and when the store hears of it.
 
+use bytes::Bytes;
 use e2e::cast::{
     client::Response,
     postgres::pool,
@@ -52,9 +53,9 @@ async fn what_another_model_advised_counts_as_that_models_and_on_the_same_limits
     let delta = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage});
     let stop = json!({"type": "message_stop"});
     let frames = [("message_start", start), ("message_delta", delta), ("message_stop", stop)];
-    let frames = frames.map(|(name, data)| format!("event: {name}\ndata: {data}\n\n").into());
+    let frames = frames.map(|(name, data)| Bytes::from(format!("event: {name}\ndata: {data}\n\n")));
     let whole = json!({"type": "message", "role": "assistant", "model": MODEL, "content": [], "usage": usage});
-    for (reply, stream) in [(Reply::frames(frames.into()), true), (Reply::json(200, &whole), false)] {
+    for (reply, stream) in [(Reply::frames(frames.to_vec()), true), (Reply::json(200, &whole), false)] {
         fleet.provider.then(reply);
         let body = json!({
             "model": MODEL, "stream": stream, "max_tokens": 64, "messages": [{"role": "user", "content": "hello"}],

@@ -16,7 +16,8 @@ async fn a_limit_that_is_raised_lets_people_pass_and_one_that_is_lowered_stops_t
     let rows = PolicyRows::open(&fleet.database).await.unwrap();
     let per_day = |tokens: u64| [("everybody", json!({"match": {}, "limits": {"tokens_per_day": tokens}}))];
     rows.replace(&per_day(2_000)).await.unwrap();
-    let client = &of_person(&fleet, PERSON).await[0];
+    let clients = of_person(&fleet, PERSON).await;
+    let client = &clients[0];
     eventually("it is served", async || rows.served().await.unwrap() == [1]).await;
     assert_eq!(Turn::of(1_500, 150).take(client).await, 200);
     let turn = Turn::of(500, 100);
