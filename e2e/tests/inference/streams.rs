@@ -75,10 +75,19 @@ async fn a_client_that_leaves_before_the_first_byte_is_noticed_too() {
 /// R15: clients that never read cost at most 96 KiB each, by what the last of many add to the first.
 #[tokio::test]
 async fn a_client_that_does_not_read_holds_the_upstream_back_and_not_memory() {
+    assert_held_back(&prompt_for(Shape::Stream { deltas: 120_000, every_ms: 0 })).await;
+}
+
+/// R15, of a reply that is no stream.
+#[tokio::test]
+async fn a_client_that_does_not_read_a_whole_reply_costs_no_more() {
+    assert_held_back(&prompt_for(Shape::Json { bytes: 15 * 1024 * 1024 })).await;
+}
+
+async fn assert_held_back(endless: &str) {
     const FIRST: u64 = 50;
     const MORE: u64 = 200;
     let stage = Stage::new().await;
-    let endless = prompt_for(Shape::Stream { deltas: 120_000, every_ms: 0 });
     let request = format!("{}\r\n{endless}", stage.head(&format!("content-length: {}", endless.len())));
     let mut readers = Vec::new();
     let mut before = 0;
@@ -103,6 +112,7 @@ async fn a_client_that_does_not_read_holds_the_upstream_back_and_not_memory() {
 fn prompt_for(shape: Shape) -> String {
     let mut prompt = Stage::prompt(true);
     prompt["metadata"] = json!({"user_id": shape.order()});
+    prompt["stream"] = json!(shape.is_stream());
     prompt.to_string()
 }
 

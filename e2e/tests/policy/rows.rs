@@ -68,6 +68,29 @@ async fn a_notification_that_is_missed_is_healed_by_the_poll() {
     eventually("every pod lets it go", async || everywhere(&fleet, OPUS, 200).await).await;
 }
 
+/// The poll looks twice a second, and what it finds is taken at once.
+#[tokio::test]
+async fn an_edit_that_nobody_was_notified_of_is_enforced_within_the_second() {
+    let fleet = Fleet::of(1, |config| config.set("/managed/source", json!("store"))).await;
+    let rows = PolicyRows::open(&fleet.database).await.unwrap();
+    let pool = e2e::cast::postgres::pool(&fleet.database).await.unwrap();
+    let beat = async || -> String {
+        sqlx::query_scalar("SELECT seen_at::text FROM claude_gateway.pod").fetch_one(&pool).await.unwrap()
+    };
+    let mut fastest = Duration::MAX;
+    for edit in 0..5 {
+        let before = beat().await;
+        eventually("the pod has just looked", async || beat().await != before).await;
+        let since = std::time::Instant::now();
+        let (model, status) = if edit % 2 == 0 { (HAIKU, 400) } else { (OPUS, 200) };
+        rows.replace_silently(&listing(&[model])).await.unwrap();
+        eventually("it is enforced", async || everywhere(&fleet, OPUS, status).await).await;
+        fastest = fastest.min(since.elapsed());
+    }
+    println!("the fastest of five after {fastest:?}");
+    assert!(fastest < Duration::from_millis(850), "{fastest:?}: it waits for the next beat");
+}
+
 #[tokio::test]
 async fn one_bad_document_keeps_the_whole_set_and_is_named() {
     let (fleet, rows) = three_pods().await;

@@ -174,7 +174,7 @@ impl Foundation {
     fn limits(&self, plan: &Plan) -> Limits {
         let (store, fail_closed) = (self.store.clone(), plan.config.enforcement.fail_closed_on_error);
         let gate = Gate::new(self.book.clone(), fail_closed, move || !store.health().is_reachable());
-        Limits { gate, recents: Recents::new() }
+        Limits { gate: Arc::new(gate), recents: Recents::new() }
     }
 
     pub(super) fn door(&self, plan: &Plan, sessions: &Arc<Sessions>, shared: &Arc<Shared>) -> Arc<Door> {

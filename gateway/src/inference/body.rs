@@ -53,7 +53,7 @@ pub struct Prompt {
 impl Prompt {
     pub fn parse(bytes: Bytes) -> Result<Self, Refusal> {
         let keys = ["model", "stream", "max_tokens", "tools", "fallbacks"];
-        let (spans, white_space) = scan::members_and_white_space(&bytes, keys).map_err(Refusal::BadBody)?;
+        let (spans, white_space) = scan::measured(&bytes, keys).map_err(Refusal::BadBody)?;
         let [model, stream, max_tokens, tools, fallbacks] = spans;
         let model_span = model.ok_or(Refusal::ModelMissing)?;
         let raw = &bytes[model_span.clone()];

@@ -1,10 +1,6 @@
 //! Where a Messages API request is served: its story from the bearer to the first byte.
 
-use std::{
-    rc::Rc,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use gateway_egress::Egress;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
@@ -238,8 +234,7 @@ mod tests {
         let headers = retained(headers);
         let mut left: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
         left.sort_unstable();
-        let expected =
-            ["anthropic-new-thing", "anthropic-new-thing", "content-type", "retry-after", "x-should-retry"];
+        let expected = ["anthropic-new-thing", "anthropic-new-thing", "content-type", "retry-after", "x-should-retry"];
         assert_eq!(left, expected);
     }
 }

@@ -54,6 +54,16 @@ enum Member {
     Other,
 }
 
+impl Member {
+    fn called(key: &[u8]) -> Self {
+        match wanted(key, &["usage", "input_tokens"]) {
+            Some(0) => Self::Usage,
+            Some(_) => Self::InputTokens,
+            None => Self::Other,
+        }
+    }
+}
+
 impl JsonTap {
     pub fn look(&mut self, chunk: &[u8]) {
         self.length += chunk.len();
@@ -83,12 +93,7 @@ impl JsonTap {
         self.in_string = false;
         if self.place == Place::Key {
             let key = self.whole(&chunk[*from..special]);
-            let member = match wanted(&key, &["usage", "input_tokens"]) {
-                Some(0) => Member::Usage,
-                Some(_) => Member::InputTokens,
-                None => Member::Other,
-            };
-            self.place = Place::AfterKey(member);
+            self.place = Place::AfterKey(Member::called(&key));
         }
         special + 1
     }
@@ -104,21 +109,23 @@ impl JsonTap {
                 (self.place, self.in_string, *from) = (Place::Key, true, at + 1);
             }
             (Place::AfterKey(member), b':') => (self.place, *from) = (Place::Value(member), at + 1),
-            (Place::Value(member), _) => self.pass_value(member, chunk, at, from),
+            (Place::Value(member), _) => self.pass_value(member, chunk, at, *from),
             _ => self.place = Place::Over,
         }
         at + 1
     }
 
-    fn pass_value(&mut self, member: Member, chunk: &[u8], at: usize, from: &mut usize) {
+    fn pass_value(&mut self, member: Member, chunk: &[u8], at: usize, from: usize) {
         match chunk[at] {
             b'"' => self.in_string = true,
             b'{' | b'[' => self.depth += 1,
             b'}' | b']' if self.depth > 1 => self.depth -= 1,
             end @ (b',' | b'}') if self.depth == 1 => {
                 if member != Member::Other {
-                    let value = self.whole(&chunk[*from..at]);
-                    self.read(member, &value);
+                    let value = self.whole(&chunk[from..at]);
+                    if value.len() <= LARGEST {
+                        self.read(member, &value);
+                    }
                 }
                 self.place = if end == b',' { Place::BeforeKey } else { Place::Over };
             }
@@ -131,15 +138,14 @@ impl JsonTap {
     }
 
     fn keep(&mut self, part: &[u8]) {
-        let (largest, rest) = match self.place {
-            Place::Key => (LONGEST_KEY, Place::Key),
-            _ => (LARGEST, Place::Value(Member::Other)),
-        };
-        if self.begun.len() + part.len() > largest {
-            // A key that is cut short is still no key that matters.
-            (self.begun, self.place) = (self.begun.iter().copied().take(LONGEST_KEY).collect(), rest);
-        } else {
+        let largest = if self.place == Place::Key { LONGEST_KEY } else { LARGEST };
+        if self.begun.len() + part.len() <= largest {
             self.begun.extend_from_slice(part);
+        } else if self.place == Place::Key {
+            // Cut short it is still no key that matters.
+            self.begun.extend_from_slice(&part[..LONGEST_KEY - self.begun.len()]);
+        } else {
+            (self.begun, self.place) = (Vec::new(), Place::Value(Member::Other));
         }
     }
 

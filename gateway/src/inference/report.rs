@@ -258,7 +258,9 @@ impl Drop for Report {
         // Also a reply without any usage is a request.
         self.record();
         let counts = self.reply.is_some().then(|| self.consumption.counts());
-        std::mem::take(&mut self.aftermath).conclude(counts, self.ending == Ending::Complete);
+        for (place, over) in std::mem::take(&mut self.aftermath).conclude(counts, self.ending == Ending::Complete) {
+            self.audited[place].verdict = over.key();
+        }
         self.count();
         let person = self.admitted.person();
         let line = Line {

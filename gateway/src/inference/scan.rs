@@ -21,19 +21,15 @@ pub enum ScanError {
     TooDeep,
 }
 
-/// Where the values of some keys stand, in the order of the keys; `None`: there is no such key.
 pub type Spans<const N: usize> = [Option<Range<usize>>; N];
 
-/// The spans of the values of `keys`.
+/// The spans of the values of `keys`, in the order of `keys`.
 pub fn members<const N: usize>(text: &[u8], keys: [&'static str; N]) -> Result<Spans<N>, ScanError> {
-    members_and_white_space(text, keys).map(|(spans, _)| spans)
+    measured(text, keys).map(|(spans, _)| spans)
 }
 
 /// The same, and how many bytes of the text are white space that means nothing.
-pub fn members_and_white_space<const N: usize>(
-    text: &[u8],
-    keys: [&'static str; N],
-) -> Result<(Spans<N>, usize), ScanError> {
+pub fn measured<const N: usize>(text: &[u8], keys: [&'static str; N]) -> Result<(Spans<N>, usize), ScanError> {
     if simdutf8::basic::from_utf8(text).is_err() {
         return Err(ScanError::Invalid);
     }
@@ -69,7 +65,6 @@ pub(super) fn wanted(raw: &[u8], keys: &[&str]) -> Option<usize> {
 struct Cursor<'t> {
     text: &'t [u8],
     at: usize,
-    /// How much was passed.
     white_space: usize,
 }
 

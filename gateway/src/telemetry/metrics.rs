@@ -195,9 +195,8 @@ impl Metrics {
     }
 
     pub fn attempts_at(&self, upstream: &str) -> Attempts {
-        let counter = |outcome| {
-            self.attempts.get_or_create(&UpstreamAttempt { upstream: upstream.to_owned(), outcome }).clone()
-        };
+        let counter =
+            |outcome| self.attempts.get_or_create(&UpstreamAttempt { upstream: upstream.to_owned(), outcome }).clone();
         Attempts {
             answered: counter(Outcome::Answered),
             failed_over: counter(Outcome::FailedOver),

@@ -56,7 +56,7 @@ struct Arguments {
     /// Instead: whether the time of a refusal tells what was wrong with the secret in it, by so many samples of each pair.
     #[arg(long, value_name = "SAMPLES", num_args = 0..=1, default_missing_value = "100000")]
     timing: Option<usize>,
-    /// Instead: how soon three pods under load enforce a changed policy and a revocation, over so many of each.
+    /// Instead: how soon three pods under load enforce a changed policy and a revocation, over so many removals of a model.
     #[arg(long, value_name = "EDITS", num_args = 0..=1, default_missing_value = "50")]
     policies: Option<usize>,
     /// Instead: what limits that nobody reaches cost, under so many seconds of load.

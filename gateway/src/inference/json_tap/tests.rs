@@ -54,7 +54,11 @@ fn nothing_of_a_large_reply_is_kept() {
 #[test]
 fn what_is_no_object_has_no_usage() {
     for text in [r#"["usage",{"output_tokens":1}]"#, r#""usage":{"output_tokens":1}"#, "", "{}", r#"{"usage"}"#] {
-        assert_eq!((read(text.as_bytes(), 3).usage, read(text.as_bytes(), 3).is_said), (Usage::default(), false), "{text}");
+        assert_eq!(
+            (read(text.as_bytes(), 3).usage, read(text.as_bytes(), 3).is_said),
+            (Usage::default(), false),
+            "{text}"
+        );
     }
 }
 

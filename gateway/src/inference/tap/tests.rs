@@ -121,7 +121,8 @@ fn the_text_of_a_stream_that_says_nothing_more_is_weighed_wherever_it_is_cut() {
 #[test]
 fn what_other_models_used_is_read_with_the_usage_that_says_so() {
     let frame = r#"{"type":"message_delta","usage":{"output_tokens":9,"iterations":[
-        {"type":"advisor_message","model":"claude-opus-5","input_tokens":5,"output_tokens":6}]}}"#.replace('\n', "");
+        {"type":"advisor_message","model":"claude-opus-5","input_tokens":5,"output_tokens":6}]}}"#
+        .replace('\n', "");
     for name in ["event: message_delta\n", ""] {
         let mut tap = StreamTap::default();
         format!("{name}data: {frame}\n\n").as_bytes().chunks(7).for_each(|chunk| tap.look(chunk));

@@ -29,14 +29,8 @@ pub struct Journal {
 impl Journal {
     /// Where no file can be made, there is a journal all the same, which is not sound.
     pub fn open(directory: &Path, owner: Owner) -> Self {
-        let mut journal = Self {
-            directory: directory.to_owned(),
-            owner,
-            file: None,
-            sound: true,
-            length: 0,
-            length_when_new: 0,
-        };
+        let mut journal =
+            Self { directory: directory.to_owned(), owner, file: None, sound: true, length: 0, length_when_new: 0 };
         journal.rewrite(std::iter::empty());
         journal
     }
