@@ -3,3 +3,4 @@
 //! The gateway is a black box here: nothing in this crate knows its rooms.
 
 pub mod cast;
+pub mod chart;

@@ -2,9 +2,11 @@
 {{- define "operator.podSecurity" -}}
 securityContext:
   runAsNonRoot: true
+  {{- if .Values.podSecurity.fixedIds }}
   runAsUser: 65532
   runAsGroup: 65532
   fsGroup: 65532
+  {{- end }}
   seccompProfile:
     type: RuntimeDefault
 {{- end -}}
