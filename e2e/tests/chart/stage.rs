@@ -1,6 +1,6 @@
 //! The ways to install that every promise is held against, and short looks into what they render.
 
-use std::sync::OnceLock;
+use std::{fs, path::Path, sync::OnceLock};
 
 use e2e::chart::{
     folder,
@@ -16,7 +16,7 @@ pub(crate) fn helm() -> &'static Helm {
 
 /// A name for the failure's message, and the values.
 pub(crate) fn installations() -> Vec<(&'static str, String)> {
-    let shipped = std::fs::read_to_string(folder().join("values-ha.yaml")).unwrap();
+    let shipped = fs::read_to_string(folder().join("values-ha.yaml")).unwrap();
     let all = "
         metrics:
           serviceMonitor: {enabled: true}
@@ -64,4 +64,8 @@ pub(crate) fn pod(object: &Value) -> Option<&Value> {
         "Deployment" => Some(&object["spec"]["template"]["spec"]),
         _ => None,
     }
+}
+
+pub(crate) fn yaml(file: &Path) -> Value {
+    serde_saphyr::from_str(&fs::read_to_string(file).unwrap()).unwrap()
 }
