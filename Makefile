@@ -6,7 +6,7 @@ export CARGO_TERM_COLOR ?= auto
 TOOLS := $(HOME)/.cache/claude-gateway-build
 export PATH := $(TOOLS)/bin:$(PATH)
 
-.PHONY: help run test test-long check deny fmt bench fuzz sql schema tools node
+.PHONY: help run test test-long check deny fmt bench fuzz sql schema tools node chart chart-programs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -15,11 +15,11 @@ run: tools ## the whole thing on this machine: Postgres, a test identity provide
 	$(CARGO) build --release -p gateway -p e2e --bin claude-gateway --bin devstack
 	$(CARGO) run --release -q -p e2e --bin devstack
 
-test: tools node ## every test, with lifetimes shortened
+test: tools node chart-programs ## every test, with lifetimes shortened
 	$(CARGO) build --bins
 	$(CARGO) test --workspace
 
-test-long: tools node ## the same tests at full length
+test-long: tools node chart-programs ## the same tests at full length
 	$(CARGO) build --bins
 	GATEWAY_TEST_FULL_LENGTH=1 $(CARGO) test --workspace
 
@@ -53,6 +53,14 @@ sql: tools ## the offline data of the SQL macros, from a throw-away Postgres
 
 schema: ## docs/gateway.schema.json
 	$(CARGO) run -q -p gateway-config --example schema > docs/gateway.schema.json
+
+chart: ## what is made from the chart: docs/chart-values.md and deploy/install.yaml
+	$(CARGO) run -q -p e2e --bin chart -- values > docs/chart-values.md
+	$(CARGO) run -q -p e2e --bin chart -- install > deploy/install.yaml
+
+chart-programs:
+	@tools/chart-programs >/dev/null
+	@tools/cluster-programs helm >/dev/null
 
 tools:
 	@tools/install --check
