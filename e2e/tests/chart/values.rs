@@ -103,7 +103,7 @@ fn values_that_no_cluster_would_take_are_refused() {
         ("networkPolicy: {dns: {to: []}}", "dns"),
         ("metrics: {serviceMonitor: {interval: often}}", "interval"),
         ("resources: {limits: {memory: lots}}", "memory"),
-        ("podLabels: {app.kubernetes.io/name: other}", "podLabels"),
+        ("podLabels: {app.kubernetes.io/name: other}", "app.kubernetes.io/name"),
     ] {
         let said = refusal(values);
         assert!(said.contains(about), "{values}: {said}");
