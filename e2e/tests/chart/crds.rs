@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::stage::{of_kind, render, yaml};
 
 fn shipped() -> Vec<Value> {
-    let mut files: Vec<_> = fs::read_dir(folder().join("files/crds")).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(folder().join("files/crds")).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
     files.iter().map(|file| yaml(file)).collect()
 }

@@ -18,7 +18,8 @@ fn exposed() -> BTreeSet<String> {
         // The field's line ends where the call begins; the one histogram is registered by itself.
         let field = before.lines().next_back().unwrap_or_default().trim().trim_start_matches("let ");
         let field = field.split(':').next().unwrap();
-        let declared = fields.lines().find(|line| line.trim().trim_start_matches("pub ").starts_with(&format!("{field}: ")));
+        let declared =
+            fields.lines().find(|line| line.trim().trim_start_matches("pub ").starts_with(&format!("{field}: ")));
         let ends: &[&str] = match declared {
             _ if name.ends_with("first_byte_seconds") => &["_bucket", "_sum", "_count"],
             Some(kind) if kind.contains("Counter") => &["_total"],

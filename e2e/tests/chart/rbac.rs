@@ -88,7 +88,8 @@ fn with_namespaces_named_no_right_is_the_clusters() {
     assert_eq!(bound, BTreeSet::from(["a", "b", "gateways"]));
 
     let bare = render("{watchNamespaces: [a], rbac: {aggregate: false}, crds: {install: false}}");
-    let cluster_wide: Vec<_> = bare.iter().filter(|object| object["metadata"].get("namespace").is_none()).map(name).collect();
+    let cluster_wide: Vec<_> =
+        bare.iter().filter(|object| object["metadata"].get("namespace").is_none()).map(name).collect();
     assert!(cluster_wide.is_empty(), "{cluster_wide:?}");
 }
 

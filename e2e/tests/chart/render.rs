@@ -19,14 +19,17 @@ fn two_renders_are_equal_to_the_byte() {
 fn no_cluster_is_asked_what_it_can() {
     for (name, values) in installations() {
         let bare = helm().objects(&Release::with(&values)).unwrap();
-        let options = ["--kube-version", "1.31.0", "--api-versions", "monitoring.coreos.com/v1"].map(String::from).into();
+        let options =
+            ["--kube-version", "1.31.0", "--api-versions", "monitoring.coreos.com/v1"].map(String::from).into();
         let old = helm().objects(&Release { options, ..Release::with(&values) }).unwrap();
         assert_eq!(bare, old, "{name}");
     }
     for file in fs::read_dir(folder().join("templates")).unwrap() {
         let path = file.unwrap().path();
         let text = fs::read_to_string(&path).unwrap_or_default();
-        for drifting in ["lookup", "rand", "uuidv4", "genCA", "genSigned", "genPrivateKey", "now", "Capabilities", "htpasswd"] {
+        for drifting in
+            ["lookup", "rand", "uuidv4", "genCA", "genSigned", "genPrivateKey", "now", "Capabilities", "htpasswd"]
+        {
             let called = text.split(|c: char| !c.is_alphanumeric()).any(|word| word == drifting);
             assert!(!called || path.ends_with("NOTES.txt"), "{} calls {drifting}", path.display());
         }
@@ -62,7 +65,8 @@ fn names_and_labels_fit_for_the_longest_release() {
 fn two_releases_share_nothing_but_the_definitions() {
     let ours: BTreeSet<_> = helm().objects(&Release::named("one", "")).unwrap().iter().map(name).collect();
     let theirs: BTreeSet<_> = helm().objects(&Release::named("two", "")).unwrap().iter().map(name).collect();
-    let both: Vec<_> = ours.intersection(&theirs).filter(|name| !name.starts_with("CustomResourceDefinition")).collect();
+    let both: Vec<_> =
+        ours.intersection(&theirs).filter(|name| !name.starts_with("CustomResourceDefinition")).collect();
     assert!(both.is_empty(), "{both:?}");
 }
 

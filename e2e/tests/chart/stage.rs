@@ -26,7 +26,10 @@ pub(crate) fn installations() -> Vec<(&'static str, String)> {
     let given = [
         ("minimal", ""),
         ("namespaced", "watchNamespaces: [a, b]"),
-        ("one namespace, no cluster's right", "{watchNamespaces: [gateways], rbac: {aggregate: false}, crds: {install: false}}"),
+        (
+            "one namespace, no cluster's right",
+            "{watchNamespaces: [gateways], rbac: {aggregate: false}, crds: {install: false}}",
+        ),
         ("without CRDs", "crds: {install: false}"),
         ("everything that can be scraped", all),
         ("a single operator without a Lease", "leaderElection: {enabled: false}"),

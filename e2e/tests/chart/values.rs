@@ -126,7 +126,11 @@ fn options_that_contradict_each_other_are_refused() {
             "networkPolicy: {identityProvider: {cidrs: [169.253.0.0/16]}}",
             "cidrs",
         ),
-        ("networkPolicy: {apiServer: {cidrs: [0.0.0.0/1]}}", "networkPolicy: {apiServer: {cidrs: [10.0.0.0/8]}}", "cidrs"),
+        (
+            "networkPolicy: {apiServer: {cidrs: [0.0.0.0/1]}}",
+            "networkPolicy: {apiServer: {cidrs: [10.0.0.0/8]}}",
+            "cidrs",
+        ),
     ] {
         let said = refusal(values);
         assert!(said.contains(about), "{values}: {said}");
