@@ -29,6 +29,10 @@ optional APIs exist is discovered, and that everybody may.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, patch, delete]
+# The company's certificate authorities, where a gateway refers to them. Never written.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch]
 # A drain takes one gateway pod at a time.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]

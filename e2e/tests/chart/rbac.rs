@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::stage::{installations, name, of_kind, render, words};
 
 /// What the operator may ever touch. Who adds a rule to the chart adds it here, and says there why.
-const GRANTED: [&str; 20] = [
+const GRANTED: [&str; 21] = [
     "claude-gateway.dev/claudegateways",
     "claude-gateway.dev/claudegateways/status",
     "claude-gateway.dev/claudegateways/finalizers",
@@ -20,6 +20,7 @@ const GRANTED: [&str; 20] = [
     "/services",
     "/serviceaccounts",
     "/secrets",
+    "/configmaps",
     "apps/deployments",
     "policy/poddisruptionbudgets",
     "autoscaling/horizontalpodautoscalers",
