@@ -4,17 +4,17 @@ Every rule has its reason. Nothing here reads pods, nodes or namespaces, runs a 
 optional APIs exist is discovered, and that everybody may.
 */}}
 {{- define "operator.rules" -}}
-# What it reconciles. `patch` sets and takes its finalizer, on policies only in effect.
+# What it reconciles. People write these objects, the operator only reads them.
 - apiGroups: [claude-gateway.dev]
   resources: [claudegateways, userpolicies]
-  verbs: [get, list, watch, patch]
+  verbs: [get, list, watch]
 # It says what became of them, by server-side apply.
 - apiGroups: [claude-gateway.dev]
   resources: [claudegateways/status, userpolicies/status]
   verbs: [get, patch]
 # Its objects name their gateway as an owner that waits for them, which the API server permits only with this.
 - apiGroups: [claude-gateway.dev]
-  resources: [claudegateways/finalizers, userpolicies/finalizers]
+  resources: [claudegateways/finalizers]
   verbs: [update]
 # The gateways' pods. It makes, mends and prunes its Deployments; who edits one by hand is corrected within seconds, so it watches.
 - apiGroups: [apps]

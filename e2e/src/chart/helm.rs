@@ -1,7 +1,6 @@
 //! helm, driven as a person drives it: every answer is its output or its refusal, and no cluster is asked.
 
 use std::{
-    ffi::OsStr,
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -102,7 +101,7 @@ pub fn objects(manifest: &str) -> Result<Vec<Value>> {
 }
 
 /// The folder of programs that a script of ours builds once and then only names.
-fn built<S: AsRef<OsStr>>(script: &str, programs: &[S]) -> Result<PathBuf> {
+fn built(script: &str, programs: &[&str]) -> Result<PathBuf> {
     let output = Command::new(root().join("tools").join(script)).args(programs).stderr(Stdio::inherit()).output()?;
     Ok(said(&output)?.trim().into())
 }

@@ -9,14 +9,13 @@ use serde_json::Value;
 use crate::stage::{installations, name, of_kind, render, words};
 
 /// What the operator may ever touch. Who adds a rule to the chart adds it here, and says there why.
-const GRANTED: [&str; 21] = [
+const GRANTED: [&str; 20] = [
     "claude-gateway.dev/claudegateways",
     "claude-gateway.dev/claudegateways/status",
     "claude-gateway.dev/claudegateways/finalizers",
     "claude-gateway.dev/claudegateways/scale",
     "claude-gateway.dev/userpolicies",
     "claude-gateway.dev/userpolicies/status",
-    "claude-gateway.dev/userpolicies/finalizers",
     "/services",
     "/serviceaccounts",
     "/secrets",
