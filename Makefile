@@ -6,7 +6,7 @@ export CARGO_TERM_COLOR ?= auto
 TOOLS := $(HOME)/.cache/claude-gateway-build
 export PATH := $(TOOLS)/bin:$(PATH)
 
-.PHONY: help run test test-long image check deny fmt bench fuzz sql schema tools node
+.PHONY: help run test test-long image check deny fmt bench fuzz sql schema crds tools node
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -1)
 TRIPLE := $(shell rustc -vV | sed -n 's/^host: //p')
@@ -67,6 +67,9 @@ sql: tools ## the offline data of the SQL macros, from a throw-away Postgres
 
 schema: ## docs/gateway.schema.json
 	$(CARGO) run -q -p gateway-config --example schema > docs/gateway.schema.json
+
+crds: ## the CRDs of the chart and their reference, from the types
+	$(CARGO) run -q -p crds --bin crdgen
 
 tools:
 	@tools/install --check
