@@ -98,7 +98,7 @@ pub(crate) fn header_name(_: &mut SchemaGenerator) -> Schema {
 
 pub(crate) fn header_value(_: &mut SchemaGenerator) -> Schema {
     ruled(
-        4_096,
+        2_048,
         "self.matches('^[!-~]([ -~]*[!-~])?$')",
         "has a character that no header can carry: write printable ASCII without spaces at the ends",
     )
