@@ -127,7 +127,7 @@ use crate::{schema, text};
 pub struct ClaudeGatewaySpec {
     /// The origin that developers and the identity provider see, such as `https://claude.example.com`. Sign-in redirects and
     /// tokens are bound to it; no forwarded header ever stands in for it.
-    #[schemars(schema_with = "text::public_url")]
+    #[schemars(schema_with = "text::network::public_url")]
     pub public_url: String,
     /// How many pods there are; 2 unless said. Not together with `autoscaling`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,12 +2,13 @@
 //!
 //! A pattern is a rule of CEL and not the schema's `pattern`, whose refusal would show a regular expression and no remedy.
 
+pub(crate) mod network;
+
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 /// Longest name of a Kubernetes object.
 const OBJECT_NAME: u32 = 253;
-const URL: u32 = 2_048;
 const LIST: u32 = 64;
 
 fn text(most: u32) -> Schema {
@@ -97,63 +98,10 @@ pub(crate) fn header_name(_: &mut SchemaGenerator) -> Schema {
 
 pub(crate) fn header_value(_: &mut SchemaGenerator) -> Schema {
     ruled(
-        4_096,
+        2_048,
         "self.matches('^[!-~]([ -~]*[!-~])?$')",
         "has a character that no header can carry: write printable ASCII without spaces at the ends",
     )
-}
-
-/// A URL below which paths are put.
-pub(crate) fn base_url(_: &mut SchemaGenerator) -> Schema {
-    ruled(
-        URL,
-        "self.matches('^https?://[^/?#@\\\\s]+(/[^?#\\\\s]*)?$')",
-        "is no plain http or https URL: write one such as https://host.example.com, without credentials, query and \
-         fragment; credentials go into a Secret",
-    )
-}
-
-/// As `base_url`, and a query may follow.
-pub(crate) fn discovery_url(_: &mut SchemaGenerator) -> Schema {
-    ruled(
-        URL,
-        "self.matches('^https?://[^/?#@\\\\s]+/[^#\\\\s]*$') && self.contains('/.well-known/')",
-        "is no address of a discovery document: write the whole URL with /.well-known/ in its path, without credentials \
-         and fragment",
-    )
-}
-
-/// Scheme, host and port; `http` only where nothing leaves the machine.
-pub(crate) fn public_url(_: &mut SchemaGenerator) -> Schema {
-    ruled(
-        URL,
-        "self.matches('^(https://[^/?#@\\\\s]+|http://(localhost|127[.]0[.]0[.]1|\\\\[::1\\\\])(:[0-9]+)?)$')",
-        "is no origin that developers can be sent to: write scheme, host and port only, such as \
-         https://claude.example.com; http is for loopback addresses",
-    )
-}
-
-pub(crate) fn origins(_: &mut SchemaGenerator) -> Schema {
-    let origin = ruled(
-        URL,
-        "self.matches('^https?://[^/?#@;,*\"\\'\\\\s]+$')",
-        "is no origin: write scheme, host and port only, such as https://login.example.com",
-    );
-    set(origin, LIST)
-}
-
-/// Addresses, and ranges of them.
-pub(crate) fn networks(_: &mut SchemaGenerator) -> Schema {
-    let network = ruled(
-        64,
-        "isCIDR(self) || isIP(self)",
-        "is no IP address or CIDR range: write one such as 10.0.0.0/8 or 192.0.2.7",
-    );
-    set(network, 256)
-}
-
-pub(crate) fn cidr(_: &mut SchemaGenerator) -> Schema {
-    ruled(64, "isCIDR(self)", "is no CIDR range: write one such as 10.0.0.0/8 or 192.0.2.7/32")
 }
 
 pub(crate) fn email(_: &mut SchemaGenerator) -> Schema {
@@ -297,21 +245,4 @@ pub(crate) fn database_name(_: &mut SchemaGenerator) -> Schema {
         "self.matches('^[a-zA-Z0-9_][a-zA-Z0-9_-]*$')",
         "is no name of a database that a URL can hold: write letters, digits, underscores and dashes",
     )
-}
-
-pub(crate) fn proxy_url(_: &mut SchemaGenerator) -> Schema {
-    ruled(
-        URL,
-        "self.matches('^http://[^/?#@\\\\s]+/?$')",
-        "is no address of a proxy: write one such as http://proxy.example.com:3128, without credentials",
-    )
-}
-
-pub(crate) fn no_proxy(_: &mut SchemaGenerator) -> Schema {
-    let entry = ruled(
-        253,
-        "self.matches('^[^,\\\\s]+$')",
-        "is no single host: write one host, domain or address an entry, without commas and spaces",
-    );
-    set(entry, LIST)
 }

@@ -18,9 +18,9 @@ use table::{
 /// A schema as a judge.
 struct Judge {
     kind: String,
-    schema: Value,
     structure: jsonschema::Validator,
-    rules: kube_cel::Validator,
+    lists: Vec<Node>,
+    rules: kube_cel::CompiledSchema,
 }
 
 /// Where, and what.
@@ -30,9 +30,9 @@ impl Judge {
     fn all() -> Vec<Self> {
         let judges = schemas().into_iter().map(|(kind, schema)| Self {
             structure: jsonschema::validator_for(&schema).unwrap(),
-            rules: kube_cel::Validator::new(),
+            lists: nodes(&schema).into_iter().filter(|node| node.is("array")).collect(),
+            rules: kube_cel::compile_schema(&schema),
             kind,
-            schema,
         });
         judges.collect()
     }
@@ -46,10 +46,10 @@ impl Judge {
             }
             complaints.push((field, error.to_string()));
         }
-        for node in nodes(&self.schema).iter().filter(|node| node.is("array")) {
+        for node in &self.lists {
             duplicates(node, object, &mut complaints);
         }
-        if let Err(errors) = self.rules.validate(&self.schema, object, before) {
+        if let Err(errors) = kube_cel::Validator::new().validate_compiled(&self.rules, object, before) {
             complaints.extend(errors.into_vec().into_iter().map(|error| (error.field_path, error.message)));
         }
         complaints

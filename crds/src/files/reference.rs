@@ -71,7 +71,7 @@ fn section(path: &str, schema: &JSONSchemaProps, page: &mut String) {
 
 /// The part of a field that has fields, and how its path is written.
 fn inner(field: &JSONSchemaProps) -> Option<(&'static str, &JSONSchemaProps)> {
-    if is_kubernetes_own(field) {
+    if is_kubernetes_own(field) || is_key(field) {
         return None;
     }
     match item(field) {
@@ -79,6 +79,12 @@ fn inner(field: &JSONSchemaProps) -> Option<(&'static str, &JSONSchemaProps)> {
         None if field.properties.is_some() => Some(("", field)),
         _ => None,
     }
+}
+
+/// A reference to a key of a Secret or a ConfigMap: name and key, each time.
+fn is_key(field: &JSONSchemaProps) -> bool {
+    let names = field.properties.iter().flatten().map(|(name, _)| name.as_str());
+    names.eq(["key", "name"])
 }
 
 /// Explained by Kubernetes at length.
@@ -117,6 +123,7 @@ fn form(field: &JSONSchemaProps) -> String {
         Some("object") => match &field.additional_properties {
             Some(JSONSchemaPropsOrBool::Schema(value)) => format!("map to {}", form(value)),
             _ if field.x_kubernetes_preserve_unknown_fields == Some(true) => "document".into(),
+            _ if is_key(field) => "`name` of an object and `key` in it".into(),
             _ => "section".into(),
         },
         Some(number) => format!("{number}{}", bounds(field.minimum, field.maximum)),

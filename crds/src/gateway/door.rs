@@ -107,11 +107,11 @@ impl Default for DeviceVerify {
 pub struct AccessControl {
     /// Only these addresses and ranges are served; empty: all. Probes are always answered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "text::networks")]
+    #[schemars(schema_with = "text::network::networks")]
     pub allow_cidrs: Vec<String>,
     /// These addresses and ranges are refused, even where `allowCidrs` holds them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "text::networks")]
+    #[schemars(schema_with = "text::network::networks")]
     pub deny_cidrs: Vec<String>,
 }
 

@@ -56,7 +56,7 @@ pub struct Exposure {
     pub tls: Option<Tls>,
     /// Addresses and ranges of what stands in front of the pods, whose X-Forwarded-For is believed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "text::networks")]
+    #[schemars(schema_with = "text::network::networks")]
     pub trusted_proxies: Vec<String>,
 }
 

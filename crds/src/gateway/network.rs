@@ -35,7 +35,7 @@ impl Default for NetworkPolicy {
 #[serde(rename_all = "camelCase")]
 pub struct Egress {
     /// The range of addresses.
-    #[schemars(schema_with = "text::cidr")]
+    #[schemars(schema_with = "text::network::cidr")]
     pub cidr: String,
     /// The TCP port.
     #[schemars(range(min = 1, max = 65_535))]
@@ -47,11 +47,11 @@ pub struct Egress {
 #[serde(rename_all = "camelCase")]
 pub struct Proxy {
     /// Its address, for https and http requests alike.
-    #[schemars(schema_with = "text::proxy_url")]
+    #[schemars(schema_with = "text::network::proxy_url")]
     pub url: String,
     /// Hosts and domains that are reached without it, as NO_PROXY has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "text::no_proxy")]
+    #[schemars(schema_with = "text::network::no_proxy")]
     pub no_proxy: Vec<String>,
     /// The proxy is the only way out and judges addresses itself, so the pods do not.
     #[serde(default)]

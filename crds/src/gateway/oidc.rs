@@ -22,7 +22,7 @@ use crate::{
 pub struct Oidc {
     /// The provider's issuer URL, exactly as its discovery document names it. It cannot change: people are known by issuer
     /// and subject.
-    #[schemars(schema_with = "text::base_url")]
+    #[schemars(schema_with = "text::network::base_url")]
     #[x_kube(validation = (
         "self == oldSelf",
         "cannot change, people are known by issuer and subject: make a new ClaudeGateway for another provider",
@@ -30,7 +30,7 @@ pub struct Oidc {
     pub issuer: String,
     /// Where the discovery document is, if not below the issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "text::discovery_url")]
+    #[schemars(schema_with = "text::network::discovery_url")]
     pub discovery_url: Option<String>,
     /// CA certificates that take the place of the system's for requests to the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,7 +99,7 @@ pub struct Oidc {
     pub use_pkce: bool,
     /// Further origins that signing in may redirect through, for the pages' Content-Security-Policy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "text::origins")]
+    #[schemars(schema_with = "text::network::origins")]
     pub form_action_origins: Vec<String>,
 }
 

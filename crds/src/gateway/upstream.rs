@@ -67,7 +67,7 @@ pub enum Provider {
 pub struct Anthropic {
     /// Where requests go, if not to `https://api.anthropic.com`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "text::base_url")]
+    #[schemars(schema_with = "text::network::base_url")]
     pub base_url: Option<String>,
     /// The credential.
     pub auth: AnthropicAuth,

@@ -154,14 +154,18 @@ pub fn other_gateway() -> Value {
             },
             "database": {
                 "host": "postgres.example.com", "port": 6_432, "name": "claude", "sslMode": "verify-full",
-                "migrationSecretRef": { "name": "owner" },
+                "caCertificate": { "secretRef": secret() }, "migrationSecretRef": { "name": "owner" },
             },
             "oidc": {
                 "issuer": "http://login.example.com", "clientId": "claude", "tokenEndpointAuthMethod": "private_key_jwt",
+                "caCertificate": { "configMapRef": { "name": "ca", "key": "ca.crt" } },
                 "clientAssertion": { "privateKeySecretRef": secret(), "certificateSecretRef": secret() },
             },
             "upstreams": [
-                { "name": "main", "provider": { "anthropic": { "auth": { "oauthTokenSecretRef": secret() } } } },
+                {
+                    "name": "main", "provider": { "anthropic": { "auth": { "oauthTokenSecretRef": secret() } } },
+                    "caCertificate": { "secretRef": secret() },
+                },
                 { "name": "federated", "provider": { "anthropic": { "auth": { "federation": {
                     "federationRuleId": "fdrl_1", "organizationId": "org_1", "workspaceId": "wrkspc_1",
                     "serviceAccountId": "svac_1", "audience": "https://api.anthropic.com",
