@@ -6,11 +6,7 @@ export CARGO_TERM_COLOR ?= auto
 TOOLS := $(HOME)/.cache/claude-gateway-build
 export PATH := $(TOOLS)/bin:$(PATH)
 
-<<<<<<< HEAD
-.PHONY: help run test test-long image check deny fmt bench fuzz sql schema tools node chart chart-programs
-=======
-.PHONY: help run test test-long image check deny fmt bench fuzz sql schema crds tools node
->>>>>>> crds
+.PHONY: help run test test-long image check deny fmt bench fuzz sql schema crds chart chart-programs tools node
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -1)
 TRIPLE := $(shell rustc -vV | sed -n 's/^host: //p')
@@ -72,7 +68,9 @@ sql: tools ## the offline data of the SQL macros, from a throw-away Postgres
 schema: ## docs/gateway.schema.json
 	$(CARGO) run -q -p gateway-config --example schema > docs/gateway.schema.json
 
-<<<<<<< HEAD
+crds: ## the CRDs of the chart and their reference, from the types
+	$(CARGO) run -q -p crds --bin crdgen
+
 chart: ## what is made from the chart: docs/chart-values.md and deploy/install.yaml
 	$(CARGO) run -q -p e2e --bin chart -- values > docs/chart-values.md
 	$(CARGO) run -q -p e2e --bin chart -- install > deploy/install.yaml
@@ -80,10 +78,6 @@ chart: ## what is made from the chart: docs/chart-values.md and deploy/install.y
 chart-programs:
 	@tools/chart-programs >/dev/null
 	@tools/cluster-programs helm >/dev/null
-=======
-crds: ## the CRDs of the chart and their reference, from the types
-	$(CARGO) run -q -p crds --bin crdgen
->>>>>>> crds
 
 tools:
 	@tools/install --check
