@@ -242,12 +242,12 @@ fn names_file(home: &Path) -> String {
     }}
     errors
 }}
-test {{
+test localhost {{
     {bind}
-    template IN A test {{
+    template IN A {{
         answer \"{{{{ .Name }}}} 1 IN A {HEAD}\"
     }}
-    template IN AAAA test {{
+    template IN AAAA {{
         rcode NOERROR
     }}
 }}

@@ -1,7 +1,7 @@
 //! The way in from outside: Debian's nginx at the head, with TLS, as an ingress controller configures it.
 //!
 //! It does what the Ingress objects say, and publishes what runs at the head beside the cluster, as companies have their
-//! identity provider elsewhere. Names end in `.test`.
+//! identity provider elsewhere.
 
 mod ingress;
 mod site;
@@ -22,7 +22,10 @@ use self::{
     site::{REVISION, Site, configuration},
 };
 use super::{daemon::Daemon, namespaces::HEAD, whole::Cluster};
-use crate::cast::{certificate::Authority, client::Client};
+use crate::cast::{
+    certificate::{Authority, Leaf},
+    client::Client,
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -52,6 +55,11 @@ impl<'a> Front<'a> {
     /// What clients must trust.
     pub fn authority_pem(&self) -> &str {
         self.authority.pem()
+    }
+
+    /// A certificate for this name, for a Secret that an Ingress names.
+    pub fn certificate(&self, name: &str) -> Result<Leaf> {
+        self.authority.leaf(&[name])
     }
 
     /// For a client at the head: `https://<name>`, whoever answers there.
@@ -93,7 +101,7 @@ impl<'a> Front<'a> {
             Some(given) => given.clone(),
             None if certificate.exists() => return Ok(()),
             None => {
-                let leaf = self.authority.leaf(&[&site.name])?;
+                let leaf = self.certificate(&site.name)?;
                 (leaf.certificate_pem, leaf.key_pem)
             }
         };
