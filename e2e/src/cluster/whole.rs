@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::{process::Command, time::sleep};
+use tokio::{process::Command, sync::OnceCell, time::sleep};
 
 use super::{
     cgroup,
@@ -86,6 +86,12 @@ impl Cluster {
         cluster.join(nodes, &group, images).await?;
         drop(visit);
         Ok(cluster)
+    }
+
+    /// One of two nodes for all tests of a process, each of which takes a namespace of its own, or its turn.
+    pub async fn shared(images: &[PathBuf]) -> Result<&'static Self> {
+        static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+        SHARED.get_or_try_init(|| Self::start(2, images)).await
     }
 
     async fn join(&mut self, nodes: usize, group: &str, images: &[PathBuf]) -> Result<()> {

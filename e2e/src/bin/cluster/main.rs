@@ -18,13 +18,13 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use e2e::{
     cast::{
+        interrupt::Interrupt,
         node::CertifiedProvider,
         postgres::Postgres,
         provider::{Persona, Provider},
     },
     cluster::{Cluster, Front, HEAD},
 };
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::sample::Sample;
 
@@ -54,18 +54,10 @@ fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> Result<()> {
     // Asked for before anything starts, so that an early Ctrl-C ends what has started, too.
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let mut hangup = signal(SignalKind::hangup())?;
-    let asked = async {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    };
+    let mut interrupt = Interrupt::new()?;
     tokio::select! {
         ended = stand(arguments) => ended,
-        () = asked => {
+        () = interrupt.asked() => {
             println!("\n{}", words::FAREWELL);
             Ok(())
         }
