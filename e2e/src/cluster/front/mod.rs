@@ -21,7 +21,7 @@ use self::{
     ingress::Ingresses,
     site::{REVISION, Site, configuration},
 };
-use super::{daemon::Daemon, namespaces::HEAD, whole::Cluster};
+use super::{daemon::Daemon, image::sha256, namespaces::HEAD, whole::Cluster};
 use crate::cast::{
     certificate::{Authority, Leaf},
     client::Client,
@@ -82,9 +82,8 @@ impl<'a> Front<'a> {
         for site in &sites {
             self.certify(site)?;
         }
-        let plain = configuration(&self.home, &sites, "");
-        let revision =
-            format!("{:016x}", plain.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31) + u64::from(byte)));
+        // Of the certificates, too: the same file may name another.
+        let revision = sha256(format!("{sites:?}").as_bytes())[..16].to_owned();
         let wanted = configuration(&self.home, &sites, &revision);
         if fs::read_to_string(self.home.join("nginx.conf"))? != wanted {
             fs::write(self.home.join("nginx.conf"), wanted)?;
