@@ -159,7 +159,8 @@ impl Cluster {
     }
 
     pub async fn helm_as(&self, user: &Kubeconfig, arguments: &[&str]) -> Result<String> {
-        let mut command = self.command(&self.programs.path("helm").display().to_string());
+        let helm = Programs::for_charts().await?.path("helm").display().to_string();
+        let mut command = self.command(&helm);
         let output = command.arg("--kubeconfig").arg(user.path()).args(arguments).output().await.context("helm")?;
         let complaint = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "helm {}: {}", arguments.join(" "), complaint.trim());

@@ -69,7 +69,8 @@ async fn stand(arguments: &Arguments) -> Result<()> {
     // On this machine's own loopback, which is left behind below.
     let door = TcpListener::bind(("127.0.0.1", door::PORT)).with_context(|| format!("port {} is taken", door::PORT))?;
     words::step(&format!("{} nodes", arguments.nodes));
-    let cluster = Cluster::start(arguments.nodes, &images()?).await?;
+    let images = if arguments.bare { Vec::new() } else { images()? };
+    let cluster = Cluster::start(arguments.nodes, &images).await?;
     let _visit = cluster.visit()?;
     if arguments.bare {
         print!("{}", words::entrance(&cluster));
