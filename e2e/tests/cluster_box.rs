@@ -231,7 +231,6 @@ async fn nothing_is_left_when_its_holder_is_killed() {
 #[tokio::test]
 #[ignore = "started by another test, which kills it"]
 async fn a_holder_for_another_test() {
-    let (_, archive) = image();
-    let cluster = Cluster::start(1, &[archive]).await.unwrap();
+    let cluster = Cluster::start(1, &[]).await.unwrap();
     Holder::hold(cluster.home()).await.unwrap();
 }
