@@ -127,7 +127,7 @@ async fn its_version_is_printed(cluster: &Cluster, image: &str) {
     })
     .await;
     let said = kubectl.run("logs once -n gateways").await.unwrap();
-    assert_eq!(said.trim(), format!("claude-gateway {}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(said.trim(), format!("gateway {}", env!("CARGO_PKG_VERSION")));
     // The namespace does restrict: as root, the same pod is refused.
     let mut root = pod.clone();
     root["metadata"]["name"] = json!("root");
