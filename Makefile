@@ -60,6 +60,7 @@ bench: tools node ## this gateway beside nginx and a direct connection, in one r
 	$(CARGO) run --release -q -p e2e --bin bench
 	$(CARGO) run --release -q -p e2e --bin bench -- --policies
 	$(CARGO) run --release -q -p e2e --bin bench -- --limits
+	$(CARGO) run --release -q -p e2e --bin bench -- --hardship
 	$(CARGO) bench -q -p gateway --bench policy
 
 fuzz: ## each fuzz target for a minute

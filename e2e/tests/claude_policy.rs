@@ -75,7 +75,9 @@ async fn claude_code_follows_the_policy_of_its_gateway() {
         "code": {
             "env": {"CAST_PUSHED": "told by the gateway"},
             "permissions": {"allow": ["Bash(printenv *)"], "deny": ["WebFetch"]},
-            "availableModels": [OPUS, "claude-haiku-4-5"],
+            "availableModels": [OPUS, "claude-opus-4-8", "claude-haiku-4-5"],
+            // A spelling that the client reads, so the gateway must.
+            "deniedModels": ["opus-4-8"],
             "model": OPUS,
         },
         "limits": {"max_output_tokens": 4321},
@@ -104,6 +106,12 @@ async fn claude_code_follows_the_policy_of_its_gateway() {
     assert!(other.complaint.contains("restricted by your organization's settings"), "{other:?}");
     let request = developer.model.take_requests().pop().unwrap().json().unwrap();
     assert_eq!((&request["model"], &request["max_tokens"]), (&json!(OPUS), &json!(4321)));
+    let denied = developer.claude.print_with(&["--model", "claude-opus-4-8"], "hello").await.unwrap();
+    assert!(
+        denied.complaint.contains("\"claude-opus-4-8\" is restricted by your organization's settings"),
+        "{denied:?}"
+    );
+    developer.model.take_requests();
 
     // The client has kept the document by its checksum: so far it was sent once.
     assert_eq!(developer.gateway.audit("managed.serve").len(), 1);

@@ -35,6 +35,11 @@ impl Process {
         Ok(())
     }
 
+    /// Open files and sockets.
+    pub fn open_files(self) -> Result<usize> {
+        self.tree().iter().map(|pid| Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())).sum()
+    }
+
     fn sum(self, key: &str) -> Result<u64> {
         let value = |pid: i32| {
             let status = fs::read_to_string(format!("/proc/{pid}/status"))?;

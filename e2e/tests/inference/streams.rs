@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use e2e::cast::{
+    length::short_or_full,
     process::Process,
     provider::{Message, Reply, Shape},
 };
@@ -36,20 +37,30 @@ async fn a_stream_that_the_upstream_cuts_ends_with_an_error_event() {
     assert!(lines.iter().all(|line| line["ending"] == "upstream_cut"), "{lines:#?}");
 }
 
-/// R16
+/// R16: and leaves nothing open behind it.
 #[tokio::test]
 async fn a_client_that_leaves_takes_its_upstream_request_along() {
+    const WARM_UP: usize = 5;
     let stage = Stage::new().await;
-    for n in 1..=20 {
+    let gateway = Process(stage.gateway.pid().unwrap());
+    let clients = short_or_full(40, 10_000);
+    let mut open_before = 0;
+    for n in 1..=clients {
         let long = Reply::stream(&Message::new(MODEL).deltas(1000)).every(Duration::from_millis(20));
         stage.provider().then(long);
         let mut events = stage.ask(&Stage::prompt(true)).send().await.unwrap().events();
         events.next().await.unwrap().unwrap();
         drop(events);
         stage.provider().wait_for_abandoned(n).await.unwrap();
+        if n == WARM_UP {
+            open_before = gateway.open_files().unwrap();
+        }
     }
-    let lines = stage.gateway.wait_for_audit("inference", 20).await.unwrap();
-    assert!(lines.iter().all(|line| line["ending"] == "client_gone"), "{lines:#?}");
+    let lines = stage.gateway.wait_for_audit("inference", clients).await.unwrap();
+    assert!(lines.iter().all(|line| line["ending"] == "client_gone"));
+    let open = gateway.open_files().unwrap();
+    // A connection or two may be on their way out.
+    assert!(open <= open_before + 4, "{open} files are open, {open_before} were after {WARM_UP} clients");
 }
 
 #[tokio::test]
@@ -64,10 +75,19 @@ async fn a_client_that_leaves_before_the_first_byte_is_noticed_too() {
 /// R15: clients that never read cost at most 96 KiB each, by what the last of many add to the first.
 #[tokio::test]
 async fn a_client_that_does_not_read_holds_the_upstream_back_and_not_memory() {
+    assert_held_back(&prompt_for(Shape::Stream { deltas: 120_000, every_ms: 0 })).await;
+}
+
+/// R15, of a reply that is no stream.
+#[tokio::test]
+async fn a_client_that_does_not_read_a_whole_reply_costs_no_more() {
+    assert_held_back(&prompt_for(Shape::Json { bytes: 15 * 1024 * 1024 })).await;
+}
+
+async fn assert_held_back(endless: &str) {
     const FIRST: u64 = 50;
     const MORE: u64 = 200;
     let stage = Stage::new().await;
-    let endless = prompt_for(Shape::Stream { deltas: 120_000, every_ms: 0 });
     let request = format!("{}\r\n{endless}", stage.head(&format!("content-length: {}", endless.len())));
     let mut readers = Vec::new();
     let mut before = 0;
@@ -92,6 +112,7 @@ async fn a_client_that_does_not_read_holds_the_upstream_back_and_not_memory() {
 fn prompt_for(shape: Shape) -> String {
     let mut prompt = Stage::prompt(true);
     prompt["metadata"] = json!({"user_id": shape.order()});
+    prompt["stream"] = json!(shape.is_stream());
     prompt.to_string()
 }
 

@@ -1,6 +1,12 @@
 //! What is counted, and when the store hears of it.
 
-use e2e::cast::{client::Response, provider::Shape, stage::MODEL};
+use bytes::Bytes;
+use e2e::cast::{
+    client::Response,
+    postgres::pool,
+    provider::{Reply, Shape},
+    stage::MODEL,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -33,6 +39,46 @@ async fn streams_and_whole_replies_count_and_counting_tokens_does_not() {
     let expected = Tokens { requests: 2, input: 1_400, output: 60 };
     assert_eq!(fleet.told().await.of(PERSON), expected);
     assert_eq!(fleet.end().await.of(PERSON), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_model_advised_counts_as_that_models_and_on_the_same_limits() {
+    const ADVISOR: &str = "claude-opus-4-8";
+    let fleet = Fleet::start().await;
+    let usage = json!({"input_tokens": 700, "output_tokens": 30, "iterations": [
+        {"type": "message", "input_tokens": 700, "output_tokens": 30},
+        {"type": "advisor_message", "model": ADVISOR, "input_tokens": 800, "output_tokens": 90, "cache_read_input_tokens": 5},
+    ]});
+    let start = json!({"type": "message_start", "message": {"model": MODEL, "usage": {"input_tokens": 700, "output_tokens": 1}}});
+    let delta = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage});
+    let stop = json!({"type": "message_stop"});
+    let frames = [("message_start", start), ("message_delta", delta), ("message_stop", stop)];
+    let frames = frames.map(|(name, data)| Bytes::from(format!("event: {name}\ndata: {data}\n\n")));
+    let whole = json!({"type": "message", "role": "assistant", "model": MODEL, "content": [], "usage": usage});
+    for (reply, stream) in [(Reply::frames(frames.to_vec()), true), (Reply::json(200, &whole), false)] {
+        fleet.provider.then(reply);
+        let body = json!({
+            "model": MODEL, "stream": stream, "max_tokens": 64, "messages": [{"role": "user", "content": "hello"}],
+            "tools": [{"type": "advisor_20260301", "name": "advisor", "model": ADVISOR}],
+        });
+        let request = fleet.clients()[0].post("/v1/messages").header("anthropic-version", "2023-06-01").json(&body);
+        let answer = request.bearer(&fleet.people.bearer(PERSON)).send().await.unwrap();
+        assert_eq!(answer.status, 200);
+        answer.bytes().await.unwrap();
+    }
+    fleet.settle().await;
+    let told = fleet.told().await;
+    assert_eq!(told.of(PERSON), Tokens { requests: 2, input: 3_000, output: 240 });
+    assert!(told.charged_otherwise().is_empty(), "{:?}", told.charged_otherwise());
+    let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(
+        "SELECT model, requests, input_tokens, cache_read_tokens FROM claude_gateway.usage_hour ORDER BY requests",
+    )
+    .fetch_all(&pool(&fleet.database).await.unwrap())
+    .await
+    .unwrap();
+    assert_eq!(rows, [(ADVISOR.to_owned(), 0, 1_600, 10), (MODEL.to_owned(), 2, 1_400, 0)]);
+    let lines = fleet.pods[0].gateway.wait_for_audit("inference", 2).await.unwrap();
+    assert!(lines.iter().all(|line| line["beside"][ADVISOR]["output_tokens"] == 90), "{lines:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

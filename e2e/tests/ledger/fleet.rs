@@ -30,7 +30,7 @@ pub(crate) struct Fleet {
     pub(crate) postgres: Postgres,
     pub(crate) wire: Wire,
     pub(crate) provider: Provider,
-    database: String,
+    pub(crate) database: String,
     _identity: OpenIdProvider,
 }
 

@@ -23,7 +23,7 @@ const PEOPLE: usize = 40;
 const REQUESTS: usize = 2_400;
 const AT_ONCE: usize = 24;
 
-/// Heartbeat, flush, and what is asked now and then. At 1,000 requests a second this is 15 for 1,000 requests.
+/// Heartbeat, look, flush, and what is asked now and then. At 1,000 requests a second this is 15 for 1,000 requests.
 const A_SECOND_AND_POD: f64 = 5.0;
 
 async fn statements(fleet: &Fleet) -> f64 {

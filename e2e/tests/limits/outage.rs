@@ -18,6 +18,8 @@ use crate::{
 
 /// A pod uses its share so long after its last flush.
 const USABLE: Duration = Duration::from_secs(7);
+/// A share that nobody uses is closed.
+const UNUSED: Duration = Duration::from_secs(10);
 
 struct Outage {
     postgres: Postgres,
@@ -98,6 +100,32 @@ async fn after_it_people_pass_and_are_counted_and_who_was_over_stays_refused() {
     outage.postgres.start_again().await.unwrap();
     eventually("what was used counts", async || Turn::of(10, 10).ask(&outage.easy).await.status == 429).await;
     eventually("limits hold again", async || outage.number("limits_held").await == 1.0).await;
+}
+
+/// Each replica by what the store told it last: it remembers until the period ends, also when its share is long closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_replica_that_was_told_refuses_who_was_over_and_one_that_was_not_counts_them() {
+    let postgres = Postgres::start().await.unwrap();
+    let change = |config: Config| {
+        with_limits(config, json!({"tokens_per_day": 20_000})).set("/oidc/clock_skew_seconds", json!(5))
+    };
+    let (fleet, clients) = limited_on(&postgres, 3, change).await;
+    assert_eq!(Turn::of(19_500, 500).take(&clients[0]).await, 200);
+    // What was used is flushed; then another replica is told, by its own request.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(Turn::of(100, 10).ask(&clients[1]).await.status, 429);
+    tokio::time::sleep(UNUSED + Duration::from_secs(2)).await;
+    postgres.stop().await.unwrap();
+    for pod in &fleet.pods {
+        eventually("the pod has noticed", async || metric(pod, "store_reachable").await.unwrap() == 0.0).await;
+    }
+    tokio::time::sleep(USABLE).await;
+    for client in &clients[..2] {
+        assert_eq!(Turn::of(100, 10).ask(client).await.status, 429, "it was told");
+    }
+    assert_eq!(Turn::of(100, 10).take(&clients[2]).await, 200, "it never met them");
+    assert_eq!(metric(&fleet.pods[2], "limits_unchecked_total").await.unwrap(), 1.0);
+    assert_eq!(metric(&fleet.pods[2], "limits_held").await.unwrap(), 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,11 @@
 //! Policies as rows, enforced by three pods that share a store.
 
+use std::time::Duration;
+
 use e2e::cast::{
     fleet::{Fleet, ask, metric},
-    patience::eventually,
+    patience::{eventually, eventually_within},
+    people::People,
     policies::PolicyRows,
     signin::sign_in,
 };
@@ -63,6 +66,29 @@ async fn a_notification_that_is_missed_is_healed_by_the_poll() {
     eventually("every pod enforces it", async || everywhere(&fleet, OPUS, 400).await).await;
     rows.replace_silently(&[]).await.unwrap();
     eventually("every pod lets it go", async || everywhere(&fleet, OPUS, 200).await).await;
+}
+
+/// The poll looks twice a second, and what it finds is taken at once.
+#[tokio::test]
+async fn an_edit_that_nobody_was_notified_of_is_enforced_within_the_second() {
+    let fleet = Fleet::of(1, |config| config.set("/managed/source", json!("store"))).await;
+    let rows = PolicyRows::open(&fleet.database).await.unwrap();
+    let pool = e2e::cast::postgres::pool(&fleet.database).await.unwrap();
+    let beat = async || -> String {
+        sqlx::query_scalar("SELECT seen_at::text FROM claude_gateway.pod").fetch_one(&pool).await.unwrap()
+    };
+    let mut fastest = Duration::MAX;
+    for edit in 0..5 {
+        let before = beat().await;
+        eventually("the pod has just looked", async || beat().await != before).await;
+        let since = std::time::Instant::now();
+        let (model, status) = if edit % 2 == 0 { (HAIKU, 400) } else { (OPUS, 200) };
+        rows.replace_silently(&listing(&[model])).await.unwrap();
+        eventually("it is enforced", async || everywhere(&fleet, OPUS, status).await).await;
+        fastest = fastest.min(since.elapsed());
+    }
+    println!("the fastest of five after {fastest:?}");
+    assert!(fastest < Duration::from_millis(850), "{fastest:?}: it waits for the next beat");
 }
 
 #[tokio::test]
@@ -170,6 +196,24 @@ async fn the_rows_of_pods_say_how_their_upstreams_fare() {
     eventually("one pod was refused", async || credentials().await.contains(&"refused".to_owned())).await;
 }
 
+/// Whoever only fetches settings, opens Desktop or looks at the models is governed by a policy as much as whoever asks a model.
+#[tokio::test]
+async fn whom_a_policy_applied_to_includes_those_who_asked_no_model() {
+    let (fleet, rows) = three_pods().await;
+    let mut policies = listing(&[OPUS]);
+    policies.iter_mut().for_each(|(_, document)| document["desktop"] = json!({}));
+    rows.replace(&policies).await.unwrap();
+    eventually("every pod serves it", async || rows.served().await.unwrap() == [1, 1, 1]).await;
+    let people = People::of(&fleet.pods[0]).await.unwrap();
+    let paths = ["/managed/settings", "/user/bootstrap", "/v1/models"];
+    for (pod, path) in paths.into_iter().enumerate() {
+        let client = &fleet.clients_with(&people.bearer(&format!("person of {path}")))[pod];
+        assert_eq!(client.get(path).send().await.unwrap().status, 200, "{path}");
+    }
+    let expected = ["person of /managed/settings", "person of /user/bootstrap", "person of /v1/models"];
+    until_told(async || rows.people_of("team/eng").await.unwrap() == expected).await;
+}
+
 #[tokio::test]
 async fn the_store_knows_whom_a_policy_applied_to() {
     let (fleet, rows) = three_pods().await;
@@ -180,10 +224,10 @@ async fn the_store_knows_whom_a_policy_applied_to() {
         assert_eq!(ask(client, OPUS).send().await.unwrap().status, 200);
     }
     let people = async |policy: &str| rows.people_of(policy).await.unwrap();
-    // A pod tells it with its sweep, twice a minute.
-    let since = std::time::Instant::now();
-    while people("team/eng").await != ["alice"] || people("team/base").await != ["bob"] {
-        assert!(since.elapsed() < std::time::Duration::from_secs(90), "nobody was told of");
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    }
+    until_told(async || people("team/eng").await == ["alice"] && people("team/base").await == ["bob"]).await;
+}
+
+/// A pod tells it with its sweep, twice a minute.
+async fn until_told(told: impl AsyncFnMut() -> bool) {
+    eventually_within(Duration::from_secs(90), "the store is told of them", told).await;
 }

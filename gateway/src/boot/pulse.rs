@@ -1,5 +1,6 @@
 //! Once a second: say that this pod lives and what it serves; learn what was revoked and which policies hold; tell the store
-//! what it missed. A notification only makes the next look come sooner.
+//! what it missed. Halfway between, only look: what nobody was notified of is so known within the second. A notification only
+//! makes the next look come sooner.
 //!
 //! Invariant: while the store is away everything stays as it was last seen, and the first look that succeeds catches up.
 
@@ -52,7 +53,7 @@ impl Pulse {
     /// Returns when everything that was revoked so far is known: only then may a pod admit anybody.
     pub async fn start(body: Body) -> Result<Self, StoreError> {
         let bell = Arc::new(Notify::new());
-        body.look(&bell).await?;
+        body.beat().await?;
         let mut tasks = JoinSet::new();
         let (store, rung) = (body.store.clone(), bell.clone());
         tasks.spawn(async move { store.listen(|| rung.notify_one()).await });
@@ -65,37 +66,55 @@ impl Pulse {
 
 impl Body {
     async fn live(self, bell: Arc<Notify>) {
-        let mut ticks = interval(self.sessions.tick());
+        let mut ticks = interval(self.sessions.tick() / 2);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_beat = false;
         let mut next_sweep = Instant::now() + BETWEEN_SWEEPS;
         loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                () = bell.notified() => {}
+            let looked = tokio::select! {
+                _ = ticks.tick() => {
+                    is_beat = !is_beat;
+                    if is_beat { self.beat().await } else { self.look().await }
+                }
+                () = bell.notified() => self.look().await,
                 () = sleep_until(next_sweep) => {
                     next_sweep = Instant::now() + BETWEEN_SWEEPS;
                     self.sweep().await;
                     continue;
                 }
-            }
+            };
             // The store's health has logged that it is away; a statement that it refused is our own fault.
-            if let Err(error @ StoreError::Refused(_)) = self.look(&bell).await {
+            if let Err(error @ StoreError::Refused(_)) = looked {
                 tracing::error!(?error, "this pod could not learn what is newest");
             }
         }
     }
 
-    /// Revocations first: whatever becomes of the rest, they hold.
-    async fn look(&self, bell: &Notify) -> Result<(), StoreError> {
-        let Heads { revocations, policies } = self.store.beat(&self.pod, &self.condition()).await?;
-        let learned = self.sessions.learn_revoked(revocations).await;
-        if let Some(stored) = &self.stored
-            && stored.catch_up(&policies).await
-        {
-            // Whoever waits for this revision to be served everywhere need not wait for the tick.
-            bell.notify_one();
+    /// Says that this pod lives, follows what is newest, and tells what was missed.
+    async fn beat(&self) -> Result<(), StoreError> {
+        let heads = self.store.beat(&self.pod, &self.condition()).await?;
+        let followed = self.follow(&heads).await;
+        followed.and(self.sessions.tell_store().await)
+    }
+
+    /// Only follows what is newest. That the store is back is for the beat to find out.
+    async fn look(&self) -> Result<(), StoreError> {
+        match self.store.health().is_reachable() {
+            true => self.follow(&self.store.heads().await?).await,
+            false => self.beat().await,
         }
-        learned.and(self.sessions.tell_store().await)
+    }
+
+    /// Revocations first: whatever becomes of the rest, they hold.
+    async fn follow(&self, heads: &Heads) -> Result<(), StoreError> {
+        let learned = self.sessions.learn_revoked(heads.revocations).await;
+        if let Some(stored) = &self.stored
+            && stored.catch_up(&heads.policies).await
+        {
+            // Whoever waits for this revision to be served everywhere need not wait for the next beat.
+            self.store.beat(&self.pod, &self.condition()).await?;
+        }
+        learned
     }
 
     fn condition(&self) -> Condition {

@@ -149,7 +149,7 @@ impl Foundation {
         let config = &plan.config;
         let mut upstreams = Vec::with_capacity(config.upstreams.len());
         for configured in &config.upstreams {
-            let upstream = Upstream::new(configured, &self.egress, plan.clock.clone())?;
+            let upstream = Upstream::new(configured, &self.egress, plan.clock.clone(), &self.metrics)?;
             if let Some(federation) = upstream.federation() {
                 tasks.spawn(federation.keep(upstream.name.clone()));
             }
@@ -157,7 +157,7 @@ impl Foundation {
         }
         Ok(Arc::new(Shared {
             verifier: sessions.verifier(),
-            models: Models::new(config, &Catalogue::builtin())?,
+            models: Arc::new(Models::new(config, &Catalogue::builtin())?),
             policies: policies.live.clone(),
             applied: policies.stored.is_some().then(|| Arc::new(Applied::new(plan.clock.clone()))),
             upstreams,
@@ -174,7 +174,7 @@ impl Foundation {
     fn limits(&self, plan: &Plan) -> Limits {
         let (store, fail_closed) = (self.store.clone(), plan.config.enforcement.fail_closed_on_error);
         let gate = Gate::new(self.book.clone(), fail_closed, move || !store.health().is_reachable());
-        Limits { gate, recents: Recents::new() }
+        Limits { gate: Arc::new(gate), recents: Recents::new() }
     }
 
     pub(super) fn door(&self, plan: &Plan, sessions: &Arc<Sessions>, shared: &Arc<Shared>) -> Arc<Door> {
@@ -190,7 +190,6 @@ impl Foundation {
             access: config.access_control.clone(),
             trusted_proxies: config.listen.trusted_proxies.clone(),
             max_url_length: config.limits.max_url_length,
-            random: plan.random.clone(),
             routes,
             control: Handle::current(),
             places: Arc::new(Semaphore::new(ROUTES)),
@@ -205,6 +204,7 @@ impl Foundation {
         PolicyParts {
             verifier: shared.verifier.clone(),
             policies: shared.policies.clone(),
+            applied: shared.applied.clone(),
             models: shared.clone(),
             public_url: plan.config.listen.public_url.clone(),
             audit: self.audit.clone(),

@@ -108,6 +108,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Running> {
     let work = Work {
         door,
         shared: shared.clone(),
+        random: plan.random.clone(),
         tls: certificate.as_ref().map(Certificate::server_config).transpose()?,
         patience: plan.patience,
         max_head: config.limits.max_request_header_bytes,

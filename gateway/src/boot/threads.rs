@@ -2,6 +2,7 @@
 
 use std::{cell::Cell, io, net::TcpListener as StdListener, rc::Rc, sync::Arc, thread};
 
+use aws_lc_rs::rand::SecureRandom;
 use rustls::ServerConfig;
 use tokio::{
     net::TcpListener,
@@ -15,6 +16,7 @@ use crate::{
         Door,
         connection::{Closing, Threads},
         listener::accept,
+        request::RequestIds,
         watch::Patience,
     },
     inference::{Desk, Shared},
@@ -25,6 +27,7 @@ use crate::{
 pub struct Work {
     pub door: Arc<Door>,
     pub shared: Arc<Shared>,
+    pub random: Arc<dyn SecureRandom + Send + Sync>,
     pub tls: Option<Arc<ServerConfig>>,
     pub patience: Patience,
     pub max_head: usize,
@@ -44,13 +47,14 @@ pub fn spawn(work: &Work, sockets: Vec<StdListener>) -> io::Result<Vec<thread::J
 }
 
 async fn run(work: Work, socket: StdListener) {
-    let Work { door, shared, tls, patience, max_head, mut closing } = work;
+    let Work { door, shared, random, tls, patience, max_head, mut closing } = work;
     let Ok(listener) = TcpListener::from_std(socket) else {
         tracing::error!("a listening socket cannot be used");
         return;
     };
     let phase = Cell::new(Closing::Open);
-    let threads = Rc::new(Threads { door, desk: Desk::new(shared), tls, patience, max_head, phase });
+    let (desk, request_ids) = (Desk::new(shared), RequestIds::new(random));
+    let threads = Rc::new(Threads { door, desk, request_ids, tls, patience, max_head, phase });
     spawn_local(accept(threads.clone(), listener));
     while closing.changed().await.is_ok() {
         let phase = *closing.borrow_and_update();

@@ -28,6 +28,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
+    request::RequestIds,
     service::Door,
     stream::Streams,
     watch::{Patience, Watch, Watched},
@@ -46,6 +47,7 @@ const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 pub struct Threads {
     pub door: Arc<Door>,
     pub desk: Desk,
+    pub request_ids: RequestIds,
     pub tls: Option<Arc<ServerConfig>>,
     pub patience: Patience,
     pub max_head: usize,
@@ -103,7 +105,8 @@ where
         service_fn(move |request: Request<Incoming>| {
             let (threads, watch) = (threads.clone(), watch.clone());
             async move {
-                let reply = threads.door.answer(&threads.desk, peer, &watch, request).await;
+                let arrival = (peer, threads.request_ids.next());
+                let reply = threads.door.answer(&threads.desk, arrival, &watch, request).await;
                 Ok::<_, Infallible>(reply)
             }
         })

@@ -1,6 +1,11 @@
 //! What the door knows about a request, given to the rooms behind it as request extensions.
 
-use std::{fmt, net::IpAddr};
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    net::IpAddr,
+    sync::Arc,
+};
 
 use aws_lc_rs::rand::SecureRandom;
 
@@ -19,12 +24,42 @@ pub struct Arrival {
     pub client: ClientAddress,
 }
 
+/// What chance a thread's request ids are made of, drawn for many at once: a draw costs as much as a request's whole scan.
+pub struct RequestIds {
+    random: Arc<dyn SecureRandom + Send + Sync>,
+    drawn: RefCell<[[u8; 16]; DRAWN]>,
+    left: Cell<usize>,
+}
+
+const DRAWN: usize = 64;
+
+impl RequestIds {
+    pub fn new(random: Arc<dyn SecureRandom + Send + Sync>) -> Self {
+        Self { random, drawn: RefCell::new([[0; 16]; DRAWN]), left: Cell::new(0) }
+    }
+
+    pub fn next(&self) -> RequestId {
+        let mut drawn = self.drawn.borrow_mut();
+        if self.left.get() == 0 {
+            let _ = self.random.fill(drawn.as_flattened_mut());
+            self.left.set(DRAWN);
+        }
+        let last = self.left.get() - 1;
+        self.left.set(last);
+        RequestId::of(drawn[last])
+    }
+}
+
 impl RequestId {
     /// Never guessable: it stands in pages and logs of others. Without randomness the process has worse problems than a
     /// repeated id, so that is not an error.
     pub fn random(random: &dyn SecureRandom) -> Self {
         let mut bytes = [0; 16];
         let _ = random.fill(&mut bytes);
+        Self::of(bytes)
+    }
+
+    fn of(bytes: [u8; 16]) -> Self {
         let mut text = String::with_capacity(36);
         text.push_str("req_");
         for byte in bytes {
@@ -54,5 +89,12 @@ mod tests {
         let digits = id.0.strip_prefix("req_").unwrap();
         assert!(digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)), "{id}");
         assert_ne!(id, RequestId::random(&SystemRandom::new()));
+    }
+
+    #[test]
+    fn no_id_comes_twice() {
+        let ids = RequestIds::new(Arc::new(SystemRandom::new()));
+        let all: std::collections::BTreeSet<String> = (0..3 * DRAWN).map(|_| ids.next().0).collect();
+        assert_eq!(all.len(), 3 * DRAWN);
     }
 }

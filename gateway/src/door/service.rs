@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::rand::SecureRandom;
 use axum::Router;
 use bytes::Bytes;
 use gateway_config::AccessControl;
@@ -48,7 +47,6 @@ pub struct Door {
     pub access: AccessControl,
     pub trusted_proxies: Vec<IpNet>,
     pub max_url_length: usize,
-    pub random: Arc<dyn SecureRandom + Send + Sync>,
     /// Every route but inference.
     pub routes: Router,
     /// Where those routes run, beside the store's and the provider's connections.
@@ -64,12 +62,11 @@ impl Door {
     pub async fn answer(
         &self,
         desk: &Desk,
-        peer: IpAddr,
+        (peer, request_id): (IpAddr, RequestId),
         watch: &Rc<Watch>,
         request: Request<Incoming>,
     ) -> Response<Reply> {
         let busy = watch.begin();
-        let request_id = RequestId::random(&*self.random);
         let client = ClientAddress(client_address::of(peer, request.headers(), &self.trusted_proxies));
         let arrival = Arrival { request_id: request_id.clone(), client };
         let (http1, head_only) = (request.version() < http::Version::HTTP_2, request.method() == Method::HEAD);

@@ -18,12 +18,12 @@ use super::{
 use crate::{
     identity::Subject,
     policy::{Audited, Effective, PolicyKey},
-    spend::{Advice, Asked, Estimate, Gate, Held, Needs, OverLimit, Recents, Wish, check_request},
+    spend::{Advice, Asked, Estimate, Gate, Needs, OverLimit, Recents, Trial, Wish, check_request},
 };
 
 /// What all requests are held against.
 pub struct Limits {
-    pub gate: Gate,
+    pub gate: Arc<Gate>,
     pub recents: Arc<Recents>,
 }
 
@@ -64,12 +64,7 @@ pub async fn allow(
     let (estimate, lesson) = recents.estimate(asking.asked(text_bytes));
     report.aftermath.lesson = Some(lesson);
     report.input_estimate = estimate.uncached;
-    for (audited, verdict) in effective.audited.iter().zip(&mut report.audited) {
-        let over = asking.on_trial(gate, audited, estimate, &mut report.aftermath.watched);
-        if let (Some(over), true) = (over, verdict.is_grant()) {
-            verdict.verdict = over.key();
-        }
-    }
+    asking.try_audited(gate, effective, estimate, report);
     let needs = Needs::of(&effective.limits, estimate);
     let passed = match check_request(&effective.limits, estimate, asking.wish()) {
         Err(over) => Err(over),
@@ -98,25 +93,21 @@ impl Asking<'_> {
         Wish { max_tokens: self.prompt.max_tokens, context }
     }
 
-    /// On limits that only this policy's trial counts: the person's own are somebody else's words.
-    fn on_trial(
-        &self,
-        gate: &Gate,
-        audited: &Audited,
-        estimate: Estimate,
-        watched: &mut Vec<Held>,
-    ) -> Option<OverLimit> {
-        let Audited { policy, would_be } = audited;
-        let of_itself = check_request(&would_be.limits, estimate, self.wish()).err();
-        let needs = Needs::of(&would_be.limits, estimate);
-        if needs.is_empty() {
-            return of_itself;
+    /// On limits that only a policy's trial counts: the person's own are somebody else's words. Whom it would have refused
+    /// already would not have come so far.
+    fn try_audited(&self, gate: &Arc<Gate>, effective: &Effective, estimate: Estimate, report: &mut Report) {
+        let trials = effective.audited.iter().zip(&mut report.audited).enumerate();
+        for (place, (Audited { policy, would_be }, verdict)) in trials.filter(|(_, (_, verdict))| verdict.is_grant()) {
+            let needs = Needs::of(&would_be.limits, estimate);
+            match check_request(&would_be.limits, estimate, self.wish()) {
+                Err(over) => verdict.verdict = over.key(),
+                Ok(()) if needs.is_empty() => {}
+                Ok(()) => {
+                    let trial = Trial::begin(gate, trial_of(self.subject, policy), needs);
+                    report.aftermath.trials.push((place, trial));
+                }
+            }
         }
-        let (held, over) = gate.watch(&trial_of(self.subject, policy), &needs);
-        if of_itself.or(over).is_none() {
-            watched.push(held);
-        }
-        of_itself.or(over)
     }
 
     fn blocked(&self, shared: &Shared, effective: &Effective, over: OverLimit) {

@@ -10,8 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, Response, StatusCode, header, request};
+use http::{HeaderValue, Response, StatusCode, header, request, uri::PathAndQuery};
 use hyper::body::Incoming;
+use tokio::time::timeout_at;
 
 use super::{
     body::Prompt,
@@ -24,7 +25,6 @@ use super::{
 use crate::{
     clock::{Clock, SystemClock},
     identity::Person,
-    telemetry::metrics::Outcome,
     upstream::{Connection, Failure, Place, Pool, Pools, Received, SendError, Upstream, choice::Candidate, in_order},
 };
 
@@ -38,6 +38,8 @@ pub struct Answered {
     pub connection: Option<Connection>,
     pub pool: Pool,
     pub place: Place,
+    /// When its head came.
+    pub at: Instant,
 }
 
 pub struct Attempts<'r> {
@@ -66,34 +68,40 @@ impl Attempts<'_> {
         let mut later = Vec::new();
         for target in self.order() {
             let upstream = &self.shared.upstreams[target.upstream];
-            if !upstream.health.claim(&self.route.model, Instant::now()) {
+            let now = Instant::now();
+            if !upstream.health.claim(&self.route.model, now) {
                 later.push(target);
-            } else if let Some(answered) = self.answer(target, report, &mut failures).await {
+            } else if let Some(answered) = self.answer(target, now, report, &mut failures).await {
                 return Ok(answered);
             }
         }
         for target in later {
-            if let Some(answered) = self.answer(target, report, &mut failures).await {
+            if let Some(answered) = self.answer(target, Instant::now(), report, &mut failures).await {
                 return Ok(answered);
             }
         }
         Err(failures.verdict(self.shared.upstreams.len()))
     }
 
-    async fn answer(&self, target: &Target, report: &mut Report, failures: &mut Failures) -> Option<Answered> {
+    async fn answer(
+        &self,
+        target: &Target,
+        since: Instant,
+        report: &mut Report,
+        failures: &mut Failures,
+    ) -> Option<Answered> {
         let upstream = &self.shared.upstreams[target.upstream];
-        match self.one(target, upstream, report).await {
+        match self.one(target, upstream, since, report).await {
             Tried::Answered(answered) => {
-                upstream.health.answered(&self.route.model, Instant::now());
+                upstream.health.answered(&self.route.model, answered.at);
                 upstream.credential_accepted();
-                report.upstream = Some(upstream.name.clone());
-                report.attempt(&upstream.name, Outcome::Answered);
+                report.answered_by(upstream);
                 return Some(answered);
             }
             Tried::Full => failures.full += 1,
-            Tried::Silent => self.failed(upstream, Some(Failure::Other), report, failures),
+            Tried::Silent => self.failed(upstream, Some(Failure::Other), failures),
             Tried::Failed(status, retry_after) => {
-                self.failed(upstream, failure(status, retry_after), report, failures);
+                self.failed(upstream, failure(status, retry_after), failures);
                 failures.remember(status, retry_after);
             }
         }
@@ -119,9 +127,9 @@ impl Attempts<'_> {
         in_order(&candidates, key).into_iter().map(|n| &targets[n]).collect()
     }
 
-    fn failed(&self, upstream: &Upstream, failure: Option<Failure>, report: &Report, failures: &mut Failures) {
+    fn failed(&self, upstream: &Upstream, failure: Option<Failure>, failures: &mut Failures) {
         failures.tried += 1;
-        report.attempt(&upstream.name, Outcome::FailedOver);
+        upstream.attempts.failed_over.inc();
         if let Some(failure) = failure {
             upstream.health.failed(&self.route.model, failure, Instant::now(), self.jitter());
         }
@@ -133,13 +141,13 @@ impl Attempts<'_> {
         f64::from(byte.unwrap_or(128)) / 255.0
     }
 
-    async fn one(&self, target: &Target, upstream: &Upstream, report: &mut Report) -> Tried {
+    async fn one(&self, target: &Target, upstream: &Upstream, since: Instant, report: &mut Report) -> Tried {
         let Some(place) = upstream.place() else { return Tried::Full };
         let pool = self.pools.of(target.upstream);
-        let since = Instant::now();
         report.attempts += 1;
-        let has_all = report.awaits(&upstream.name);
-        let received = tokio::time::timeout(self.shared.ttfb, self.send(target, upstream, pool, &has_all)).await;
+        let has_all = report.awaits(upstream);
+        let sent = self.send(target, upstream, (pool, since), &has_all);
+        let received = timeout_at((since + self.shared.ttfb).into(), sent).await;
         report.awaits_nobody();
         let received = match received {
             Ok(Ok(received)) => received,
@@ -152,12 +160,13 @@ impl Attempts<'_> {
                 return Tried::Silent;
             }
         };
-        report.first_byte(since);
+        let at = Instant::now();
+        report.first_byte(at.duration_since(since));
         let Received { response, connection } = received;
         let status = response.status();
         let persons_own = status == StatusCode::TOO_MANY_REQUESTS && upstream.limits_persons(self.person);
         if !fails_over(status) || persons_own {
-            return Tried::Answered(Answered { response, connection, pool: pool.clone(), place });
+            return Tried::Answered(Answered { response, connection, pool: pool.clone(), place, at });
         }
         if status == StatusCode::UNAUTHORIZED {
             upstream.credential_refused();
@@ -172,10 +181,10 @@ impl Attempts<'_> {
         &self,
         target: &Target,
         upstream: &Upstream,
-        pool: &Pool,
+        (pool, now): (&Pool, Instant),
         has_all: &Arc<AtomicBool>,
     ) -> Result<Received, String> {
-        if let Some(kept) = pool.take(Instant::now()) {
+        if let Some(kept) = pool.take(now) {
             match kept.send(self.request(target, upstream, has_all)?).await {
                 Ok(received) => return Ok(received),
                 Err(SendError::Stale) => {}
@@ -192,9 +201,10 @@ impl Attempts<'_> {
         upstream: &Upstream,
         has_all: &Arc<AtomicBool>,
     ) -> Result<http::Request<crate::upstream::Spliced>, String> {
-        let path = self.head.uri.path_and_query().map_or("/v1/messages", |path| path.as_str());
+        let path = self.head.uri.path_and_query().cloned();
+        let path = path.unwrap_or_else(|| PathAndQuery::from_static("/v1/messages"));
         let body = self.prompt.body(target.replacement.as_ref()).saying_when_sent(has_all.clone());
-        upstream.request(path, &self.head.headers, self.person, body).map_err(|error| error.to_string())
+        upstream.request(&path, &self.head.headers, self.person, body).map_err(|error| error.to_string())
     }
 
     fn log(&self, upstream: &Upstream, reason: &str) {

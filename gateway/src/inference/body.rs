@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -45,12 +46,15 @@ pub struct Prompt {
     pub other_models: BTreeSet<String>,
     pub stream: bool,
     pub max_tokens: Option<u64>,
+    /// Bytes between the values that say nothing.
+    white_space: usize,
 }
 
 impl Prompt {
     pub fn parse(bytes: Bytes) -> Result<Self, Refusal> {
         let keys = ["model", "stream", "max_tokens", "tools", "fallbacks"];
-        let [model, stream, max_tokens, tools, fallbacks] = scan::members(&bytes, keys).map_err(Refusal::BadBody)?;
+        let (spans, white_space) = scan::measured(&bytes, keys).map_err(Refusal::BadBody)?;
+        let [model, stream, max_tokens, tools, fallbacks] = spans;
         let model_span = model.ok_or(Refusal::ModelMissing)?;
         let raw = &bytes[model_span.clone()];
         if raw.first() != Some(&b'"') {
@@ -64,12 +68,12 @@ impl Prompt {
         let other_models = other_models::named(&bytes, tools, fallbacks)?;
         let stream = stream.is_some_and(|span| &bytes[span] == b"true");
         let max_tokens = max_tokens.and_then(|span| whole_number(&bytes[span]));
-        Ok(Self { bytes, model, model_span, other_models, stream, max_tokens })
+        Ok(Self { bytes, model, model_span, other_models, stream, max_tokens, white_space })
     }
 
-    /// Pictures and documents count for what they are at most, not for their length.
+    /// Pictures and documents count for what they are at most, not for their length; how the JSON is laid out does not count.
     pub fn text_bytes(&self) -> usize {
-        text_bytes(&self.bytes)
+        text_bytes(&self.bytes).saturating_sub(self.white_space)
     }
 
     /// The body for one upstream: byte for byte, only the model replaced, and only where it is mapped.
@@ -116,16 +120,27 @@ async fn collect<B>(body: &mut B, announced: u64, bounds: Bounds) -> Result<Byte
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let expected = if announced > 0 { announced } else { bounds.most };
-    let mut patience = Patience::for_body(expected, bounds.idle, Instant::now());
-    let mut alarm = pin!(sleep_until(patience.due));
     let mut read = Joined::expecting(usize::try_from(announced).unwrap_or(0));
-    while let Some(frame) = next(body, &mut patience, alarm.as_mut()).await? {
-        let Ok(data) = frame.into_data() else { continue };
+    let mut add = |frame: Frame<Bytes>| {
+        let Ok(data) = frame.into_data() else { return Ok(()) };
         if (read.len() + data.len()) as u64 > bounds.most {
             return Err(Refusal::TooLarge { most: bounds.most });
         }
         read.push(data);
+        Ok(())
+    };
+    // What came with the head needs no patience and no clock; most bodies are no more.
+    while let Some(frame) = body.frame().now_or_never() {
+        match frame.transpose().map_err(|_| Refusal::BodyBroken)? {
+            Some(frame) => add(frame)?,
+            None => return Ok(read.into_bytes()),
+        }
+    }
+    let expected = if announced > 0 { announced } else { bounds.most };
+    let mut patience = Patience::for_body(expected, bounds.idle, Instant::now());
+    let mut alarm = pin!(sleep_until(patience.due));
+    while let Some(frame) = next(body, &mut patience, alarm.as_mut()).await? {
+        add(frame)?;
     }
     Ok(read.into_bytes())
 }
@@ -198,6 +213,16 @@ mod tests {
             parts.extend_from_slice(frame.data_ref().unwrap());
         }
         assert_eq!(parts, br#"{"a":[1], "model" : "y", "stream":true}"#);
+    }
+
+    #[test]
+    fn a_body_is_as_long_as_its_text_however_it_is_laid_out() {
+        let value = serde_json::json!({"model": "a", "messages": [{"role": "user", "content": "two  words \n and {\" }"}, [], {}]});
+        let (compact, pretty) = (value.to_string(), serde_json::to_string_pretty(&value).unwrap());
+        let padded = compact.replacen(':', &format!("\t:{}", " \r\n".repeat(100_000)), 1);
+        for text in [&compact, &pretty, &padded] {
+            assert_eq!(parse(text).unwrap().text_bytes(), compact.len(), "of {} bytes", text.len());
+        }
     }
 
     #[test]

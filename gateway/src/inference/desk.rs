@@ -1,10 +1,6 @@
 //! Where a Messages API request is served: its story from the bearer to the first byte.
 
-use std::{
-    rc::Rc,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use gateway_egress::Egress;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
@@ -24,7 +20,8 @@ use super::{
 };
 use crate::{
     door::{Arrival, reply::Content},
-    policy::{Applied, LivePolicies},
+    identity::Person,
+    policy::{Applied, Effective, LivePolicies},
     session::{Admitted, Verifier},
     spend::Ledger,
     telemetry::{
@@ -34,10 +31,13 @@ use crate::{
     upstream::{Connection, Pools, Upstream},
 };
 
+/// What a provider says and what the door adds.
+const HEADERS_OF_A_REPLY: usize = 12;
+
 /// What every thread's desk shares.
 pub struct Shared {
     pub verifier: Arc<Verifier>,
-    pub models: Models,
+    pub models: Arc<Models>,
     pub policies: Arc<LivePolicies>,
     /// Where somebody asks whom policies have applied to.
     pub applied: Option<Arc<Applied>>,
@@ -49,6 +49,17 @@ pub struct Shared {
     pub bounds: Bounds,
     pub ttfb: Duration,
     pub ledger: Arc<Ledger>,
+}
+
+impl Shared {
+    /// What holds for somebody who is served now.
+    pub fn effective(&self, person: &Person) -> Arc<Effective> {
+        let effective = self.policies.effective(person);
+        if let Some(applied) = &self.applied {
+            applied.note(&effective, &person.sub);
+        }
+        effective
+    }
 }
 
 /// One thread's: the shared parts and its own idle connections.
@@ -114,13 +125,13 @@ impl Desk {
         let (head, mut incoming) = request.into_parts();
         let prompt = Prompt::parse(body::read(&mut incoming, self.shared.bounds).await?)?;
         report.stream = prompt.stream;
-        let Shared { models, policies, applied, .. } = &*self.shared;
+        let Shared { models, .. } = &*self.shared;
         report.model = models.canonical(&prompt.model).map(str::to_owned);
-        let effective = policies.effective(admitted.person());
-        if let Some(applied) = applied {
-            applied.note(&effective, &admitted.person().sub);
-        }
+        let effective = self.shared.effective(admitted.person());
         report.audited = verdict::of_audited(models, &prompt, &effective);
+        if !prompt.other_models.is_empty() {
+            report.consumption.models = Some(models.clone());
+        }
         report.policy = effective.applied().cloned();
         let granted = models.grant_all(&prompt.model, &prompt.other_models, &effective)?;
         if report.endpoint == Endpoint::Messages {
@@ -142,20 +153,21 @@ impl Desk {
 }
 
 fn relayed(answered: Answered, link: &Rc<Link>, request_id: String, mut report: Report) -> Response<Content> {
-    let Answered { response, connection, pool, place } = answered;
+    let Answered { response, connection, pool, place, at } = answered;
     let (mut head, body) = response.into_parts();
     report.status = head.status.as_u16();
+    // A header's text is ASCII.
     report.upstream_request_id =
-        head.headers.get("request-id").and_then(|id| id.to_str().ok()).map(|id| id.chars().take(100).collect());
-    retain(&mut head.headers);
+        head.headers.get("request-id").and_then(|id| id.to_str().ok()).map(|id| id[..id.len().min(100)].to_owned());
+    head.headers = retained(head.headers);
     if body.is_end_stream() {
         report.ending = Ending::Complete;
         if let Some(connection) = connection.filter(Connection::is_open) {
-            pool.put(connection, Instant::now());
+            pool.put(connection, at);
         }
         return reply(head.status, head.headers, Content::Whole(None));
     }
-    let source = Source { body, connection, pool, place };
+    let source = Source { body, connection, pool, place, since: at };
     let relay = Relay::new(source, &head.headers, link.clone(), request_id, report);
     reply(head.status, head.headers, Content::Relay(Box::new(relay)))
 }
@@ -167,12 +179,20 @@ fn reply(status: StatusCode, headers: HeaderMap, content: Content) -> Response<C
     response
 }
 
-/// Keeps what a client may know of the upstream's reply.
-fn retain(headers: &mut HeaderMap) {
-    let dropped: Vec<HeaderName> = headers.keys().filter(|name| !may_pass(name)).cloned().collect();
-    for name in dropped {
-        headers.remove(name);
+/// What a client may know of the upstream's reply.
+fn retained(headers: HeaderMap) -> HeaderMap {
+    let mut retained = HeaderMap::with_capacity(HEADERS_OF_A_REPLY);
+    let mut passing = None;
+    // Only the first of the values of one name comes with the name.
+    for (name, value) in headers {
+        if name.is_some() {
+            passing = name.filter(may_pass);
+        }
+        if let Some(name) = &passing {
+            retained.append(name.clone(), value);
+        }
     }
+    retained
 }
 
 /// What else a provider or a proxy in between says can name the operator's account, or instruct a proxy in front.
@@ -209,9 +229,12 @@ mod tests {
         for name in names {
             headers.insert(name, http::HeaderValue::from_static("x"));
         }
-        retain(&mut headers);
-        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        headers.append("anthropic-new-thing", http::HeaderValue::from_static("another"));
+        headers.append("set-cookie", http::HeaderValue::from_static("another"));
+        let headers = retained(headers);
+        let mut left: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
         left.sort_unstable();
-        assert_eq!(left, ["anthropic-new-thing", "content-type", "retry-after", "x-should-retry"]);
+        let expected = ["anthropic-new-thing", "anthropic-new-thing", "content-type", "retry-after", "x-should-retry"];
+        assert_eq!(left, expected);
     }
 }

@@ -48,7 +48,7 @@ async fn models(
 ) -> Response {
     match shared.verifier.admit_sender(&headers) {
         Ok(admitted) => {
-            let effective = shared.policies.effective(admitted.person());
+            let effective = shared.effective(admitted.person());
             let data = shared.models.listed(&effective);
             Json(Page { data, has_more: false, first_id: None, last_id: None }).into_response()
         }

@@ -41,6 +41,8 @@ pub struct Source {
     pub connection: Option<Connection>,
     pub pool: Pool,
     pub place: Place,
+    /// When the head came.
+    pub since: Instant,
 }
 
 pub struct Relay {
@@ -87,12 +89,12 @@ impl Relay {
     pub fn new(source: Source, headers: &HeaderMap, link: Rc<Link>, request_id: String, report: Report) -> Self {
         Self {
             size: source.body.size_hint(),
+            last_byte: source.since,
             source,
             tap: Tap::of(headers),
             held: Held::default(),
             link,
             pulse: None,
-            last_byte: Instant::now(),
             request_id,
             end: End::Open,
             report,
@@ -167,27 +169,19 @@ impl Relay {
 
     /// Shows the tap what came and returns what may go on: whole events of a stream, everything of anything else.
     fn pass(&mut self, chunk: Bytes) -> Bytes {
-        match &mut self.tap {
-            Tap::Blind(bytes) => {
-                *bytes += chunk.len() as u64;
-                chunk
-            }
-            Tap::Json(tap) => {
-                tap.look(&chunk);
-                chunk
-            }
-            Tap::Stream(tap) => {
-                tap.look(&chunk);
-                self.report.has_come_to(tap.usage);
-                self.held.whole_events(chunk)
-            }
+        self.tap.look(&chunk);
+        if let Some((usage, beside)) = self.tap.usage() {
+            self.report.has_come_to(usage, beside);
+        }
+        match &self.tap {
+            Tap::Stream(_) => self.held.whole_events(chunk),
+            Tap::Json(_) | Tap::Blind(_) => chunk,
         }
     }
 
     /// The upstream's body is over. A stream that simply stops before its `message_stop` was cut, whatever HTTP says.
     fn finish(&mut self, cx: &mut Context<'_>, last: Bytes) -> Bytes {
         self.give_back(cx);
-        self.report.has_come_to(self.tap.usage());
         if let Tap::Stream(tap) = &self.tap
             && !tap.finished
         {
@@ -221,7 +215,7 @@ impl Relay {
         }
         let pool = self.source.pool.clone();
         if connection.is_open() {
-            return pool.put(connection, Instant::now());
+            return pool.put(connection, self.last_byte);
         }
         tokio::task::spawn_local(async move {
             if let Some(connection) = connection.idle().await {

@@ -1,25 +1,33 @@
 //! What is said about a request when it is over, however it ended: one audit line and the counters.
 
 use std::{
+    collections::BTreeMap,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 
-use super::{usage::Usage, verdict::AuditedVerdict};
+use super::{
+    consumption::Consumption,
+    usage::{Beside, Usage},
+    verdict::AuditedVerdict,
+};
 use crate::{
     door::request::Arrival,
     policy::PolicyKey,
-    session::Admitted,
-    spend::{Aftermath, Held, Ledger, OpenReply},
+    session::{Admitted, SessionId},
+    spend::{Aftermath, Counts, Held, Ledger, OpenReply},
     telemetry::{
         Audit, Metrics,
-        metrics::{Answered, Endpoint, Outcome, TokenKind, Tokens, UpstreamAttempt},
+        metrics::{Answered, Endpoint},
     },
+    upstream::Upstream,
 };
 
 /// Where nothing says what text came to (`upstreams.md`).
@@ -49,13 +57,15 @@ pub struct Report {
     admitted: Arc<Admitted>,
     pub endpoint: Endpoint,
     pub model: Option<String>,
-    pub upstream: Option<String>,
+    upstream: Option<String>,
+    /// Where that upstream's broken replies are counted.
+    cuts: Option<Counter>,
     pub upstream_request_id: Option<String>,
     pub attempts: u32,
     pub status: u16,
     pub stream: bool,
     pub first_byte_ms: Option<u64>,
-    usage: Usage,
+    pub consumption: Consumption,
     pub ending: Ending,
     pub reason: Option<&'static str>,
     /// The policy under which it was decided.
@@ -81,8 +91,8 @@ struct Awaited {
 struct Line<'a> {
     sub: &'a str,
     email: Option<&'a str>,
-    session: String,
-    client: String,
+    session: &'a SessionId,
+    client: IpAddr,
     endpoint: &'static str,
     model: Option<&'a str>,
     upstream: Option<&'a str>,
@@ -99,6 +109,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     audited: &'a [AuditedVerdict],
     usage: &'a Usage,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    beside: &'a BTreeMap<String, Counts>,
     first_byte_ms: Option<u64>,
     duration_ms: u64,
 }
@@ -121,12 +133,13 @@ impl Report {
             endpoint,
             model: None,
             upstream: None,
+            cuts: None,
             upstream_request_id: None,
             attempts: 0,
             status: 0,
             stream: false,
             first_byte_ms: None,
-            usage: Usage::default(),
+            consumption: Consumption::default(),
             ending: Ending::ClientGone,
             reason: None,
             policy: None,
@@ -140,21 +153,21 @@ impl Report {
         }
     }
 
-    pub fn attempt(&self, upstream: &str, outcome: Outcome) {
-        let label = UpstreamAttempt { upstream: upstream.to_owned(), outcome };
-        self.metrics.attempts.get_or_create(&label).inc();
+    pub fn answered_by(&mut self, upstream: &Upstream) {
+        self.upstream = Some(upstream.name.clone());
+        upstream.attempts.answered.inc();
+        self.cuts = Some(upstream.attempts.cut.clone());
     }
 
-    pub fn first_byte(&mut self, since: Instant) {
-        let waited = since.elapsed();
+    pub fn first_byte(&mut self, waited: Duration) {
         self.metrics.first_byte_seconds.observe(waited.as_secs_f64());
         self.first_byte_ms = Some(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
     }
 
     /// An upstream is about to be asked. To be set when it has the whole request: it then works for a client that leaves, too.
-    pub fn awaits(&mut self, upstream: &str) -> Arc<AtomicBool> {
+    pub fn awaits(&mut self, upstream: &Upstream) -> Arc<AtomicBool> {
         let has_all = Arc::<AtomicBool>::default();
-        self.awaited = Some(Awaited { upstream: upstream.to_owned(), has_all: has_all.clone() });
+        self.awaited = Some(Awaited { upstream: upstream.name.clone(), has_all: has_all.clone() });
         has_all
     }
 
@@ -174,9 +187,8 @@ impl Report {
     }
 
     /// What the reply has come to so far. To be called before the bytes that say so are passed on.
-    pub fn has_come_to(&mut self, usage: Usage) {
-        if usage != self.usage {
-            self.usage = usage;
+    pub fn has_come_to(&mut self, usage: Usage, beside: &Beside) {
+        if self.consumption.has_come_to(usage, beside, self.model.as_deref()) {
             self.record();
         }
     }
@@ -185,7 +197,8 @@ impl Report {
     pub fn ended_unsaid(&mut self, text_bytes: u64) {
         if self.endpoint == Endpoint::Messages && (200..300).contains(&self.status) {
             let passed = text_bytes / BYTES_PER_TOKEN;
-            self.usage.output_tokens = Some(self.usage.output_tokens.unwrap_or_default().max(passed));
+            let said = &mut self.consumption.usage.output_tokens;
+            *said = Some(said.unwrap_or_default().max(passed));
             self.estimate_input();
         }
     }
@@ -204,8 +217,9 @@ impl Report {
     }
 
     fn estimate_input(&mut self) {
-        if self.usage.input_tokens.is_none() {
-            self.usage.input_tokens = Some(self.input_estimate);
+        let said = &mut self.consumption.usage.input_tokens;
+        if said.is_none() {
+            *said = Some(self.input_estimate);
             // A guess teaches nothing.
             self.aftermath.lesson = None;
         }
@@ -213,7 +227,7 @@ impl Report {
 
     fn record(&mut self) {
         if let Some(reply) = &mut self.reply {
-            reply.record(self.usage.counts());
+            self.consumption.record(reply);
         }
     }
 
@@ -223,8 +237,8 @@ impl Report {
         if self.status > 0 {
             self.metrics.answered.get_or_create(&Answered { endpoint: self.endpoint, status: self.status }).inc();
         }
-        if let Some(upstream) = self.upstream.as_ref().filter(|_| self.ending == Ending::UpstreamCut) {
-            self.attempt(upstream, Outcome::Cut);
+        if let Some(cuts) = self.cuts.as_ref().filter(|_| self.ending == Ending::UpstreamCut) {
+            cuts.inc();
         }
         if let Some(reason) = self.reason {
             self.metrics.refuse(reason);
@@ -232,20 +246,8 @@ impl Report {
         for AuditedVerdict { policy, verdict } in &self.audited {
             self.metrics.audited(&policy.0, verdict);
         }
-        let Some(model) = &self.model else { return };
-        if self.endpoint != Endpoint::Messages {
-            return;
-        }
-        let counts = [
-            (TokenKind::Input, self.usage.input_tokens),
-            (TokenKind::Output, self.usage.output_tokens),
-            (TokenKind::CacheRead, self.usage.cache_read_input_tokens),
-            (TokenKind::CacheWrite, self.usage.cache_creation_input_tokens),
-        ];
-        for (kind, count) in counts {
-            if let Some(count) = count.filter(|count| *count > 0) {
-                self.metrics.tokens.get_or_create(&Tokens { model: model.clone(), kind }).inc_by(count);
-            }
+        if let (Some(model), Endpoint::Messages) = (&self.model, self.endpoint) {
+            self.consumption.count(model, &self.metrics);
         }
     }
 }
@@ -255,15 +257,17 @@ impl Drop for Report {
         self.charge_awaited();
         // Also a reply without any usage is a request.
         self.record();
-        let counts = self.reply.is_some().then(|| self.usage.counts());
-        std::mem::take(&mut self.aftermath).conclude(counts, self.ending == Ending::Complete);
+        let counts = self.reply.is_some().then(|| self.consumption.counts());
+        for (place, over) in std::mem::take(&mut self.aftermath).conclude(counts, self.ending == Ending::Complete) {
+            self.audited[place].verdict = over.key();
+        }
         self.count();
         let person = self.admitted.person();
         let line = Line {
             sub: &person.sub.0,
             email: person.email.as_deref(),
-            session: self.admitted.session().to_string(),
-            client: self.arrival.client.0.to_string(),
+            session: self.admitted.session(),
+            client: self.arrival.client.0,
             endpoint: match self.endpoint {
                 Endpoint::Messages => "messages",
                 Endpoint::CountTokens => "count_tokens",
@@ -279,7 +283,8 @@ impl Drop for Report {
             reason: self.reason,
             policy: self.policy.as_ref(),
             audited: &self.audited,
-            usage: &self.usage,
+            usage: &self.consumption.usage,
+            beside: &self.consumption.aside,
             first_byte_ms: self.first_byte_ms,
             duration_ms: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
         };

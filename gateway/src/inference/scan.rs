@@ -21,12 +21,19 @@ pub enum ScanError {
     TooDeep,
 }
 
+pub type Spans<const N: usize> = [Option<Range<usize>>; N];
+
 /// The spans of the values of `keys`, in the order of `keys`.
-pub fn members<const N: usize>(text: &[u8], keys: [&'static str; N]) -> Result<[Option<Range<usize>>; N], ScanError> {
+pub fn members<const N: usize>(text: &[u8], keys: [&'static str; N]) -> Result<Spans<N>, ScanError> {
+    measured(text, keys).map(|(spans, _)| spans)
+}
+
+/// The same, and how many bytes of the text are white space that means nothing.
+pub fn measured<const N: usize>(text: &[u8], keys: [&'static str; N]) -> Result<(Spans<N>, usize), ScanError> {
     if simdutf8::basic::from_utf8(text).is_err() {
         return Err(ScanError::Invalid);
     }
-    let mut cursor = Cursor { text, at: 0 };
+    let mut cursor = Cursor { text, at: 0, white_space: 0 };
     cursor.white_space();
     if cursor.peek() != Some(b'{') {
         cursor.value()?;
@@ -35,28 +42,30 @@ pub fn members<const N: usize>(text: &[u8], keys: [&'static str; N]) -> Result<[
     }
     let mut found = [const { None }; N];
     cursor.object(|key, value| {
-        let Some(n) = keys.iter().position(|wanted| is_key(key, wanted)) else { return Ok(()) };
+        let Some(n) = wanted(key, &keys) else { return Ok(()) };
         match found[n].replace(value) {
             None => Ok(()),
             Some(_) => Err(ScanError::Duplicate(keys[n])),
         }
     })?;
     cursor.end()?;
-    Ok(found)
+    Ok((found, cursor.white_space))
 }
 
-/// A key may be written with escapes (`"mod\u0065l"`); it means the same.
-fn is_key(raw: &[u8], wanted: &str) -> bool {
+/// Which of `keys` this is. A key may be written with escapes (`"mod\u0065l"`); it means the same.
+pub(super) fn wanted(raw: &[u8], keys: &[&str]) -> Option<usize> {
     if !raw.contains(&b'\\') {
-        return raw == wanted.as_bytes();
+        return keys.iter().position(|wanted| raw == wanted.as_bytes());
     }
     let quoted = [b"\"", raw, b"\""].concat();
-    serde_json::from_slice::<String>(&quoted).is_ok_and(|key| key == wanted)
+    let key: String = serde_json::from_slice(&quoted).ok()?;
+    keys.iter().position(|wanted| key == *wanted)
 }
 
 struct Cursor<'t> {
     text: &'t [u8],
     at: usize,
+    white_space: usize,
 }
 
 /// What an open bracket is waiting for is decided by its kind alone, so a bit each would do; a byte reads better.
@@ -74,6 +83,7 @@ impl<'t> Cursor<'t> {
     fn white_space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
             self.at += 1;
+            self.white_space += 1;
         }
     }
 
@@ -272,8 +282,8 @@ fn push(open: &mut Vec<Open>, kind: Open) -> Result<(), ScanError> {
     Ok(())
 }
 
-/// Where the next quote, backslash or control character stands at or after `from`. Blocks without one are passed over with
-/// byte arithmetic that the compiler turns into vector instructions: prompts are long strings.
+/// Where the next quote, backslash or control character stands at or after `from`. Long strings are passed over in blocks that
+/// the compiler turns into vector instructions, and short ones, of which there are more, eight bytes at a time.
 fn special(text: &[u8], from: usize) -> usize {
     const BLOCK: usize = 32;
     let rest = &text[from.min(text.len())..];
@@ -283,8 +293,28 @@ fn special(text: &[u8], from: usize) -> usize {
         block.iter().fold(0, |any, byte| any | specials(byte)) == 0
     });
     let passed = dull.count() * BLOCK;
-    let special = rest[passed..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
-    special.map_or(text.len(), |offset| from + passed + offset)
+    let (words, tail) = rest[passed..].as_chunks::<8>();
+    for (n, word) in words.iter().enumerate() {
+        let specials = specials_of(u64::from_le_bytes(*word));
+        if specials != 0 {
+            return from + passed + 8 * n + (specials.trailing_zeros() / 8) as usize;
+        }
+    }
+    let special = tail.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+    special.map_or(text.len(), |offset| text.len() - tail.len() + offset)
+}
+
+/// The highest bit of the first byte that is a quote, a backslash or a control character, if there is one; what stands in the
+/// bits above it means nothing, because a subtraction may have borrowed.
+fn specials_of(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHEST: u64 = ONES << 7;
+    let equal = |byte: u8| {
+        let difference = word ^ (ONES * u64::from(byte));
+        difference.wrapping_sub(ONES) & !difference
+    };
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    (equal(b'"') | equal(b'\\') | control) & HIGHEST
 }
 
 #[cfg(test)]

@@ -3,15 +3,17 @@
 //! Invariant: a tap only looks. Whatever a provider sends, nothing here fails, and a frame that is not understood is passed
 //! on like any other.
 
-use bytes::Bytes;
 use http::{HeaderMap, header};
 use memchr::{memchr, memmem, memrchr};
 use serde::Deserialize;
 
-use super::{scan, usage::Usage};
+use super::{
+    json_tap::JsonTap,
+    usage::{Beside, Usage},
+};
 
-/// A JSON reply larger than this is passed on unread.
-const LARGEST_JSON: usize = 16 * 1024 * 1024;
+/// A line longer than this is passed on unread.
+const LONGEST_LINE: usize = 16 * 1024 * 1024;
 
 /// What stands in a `content_block_delta` beside its text: at least so much.
 const ENVELOPE: u64 =
@@ -40,11 +42,21 @@ impl Tap {
         }
     }
 
-    pub fn usage(&mut self) -> Usage {
+    /// Looks at the next bytes; chunks may be cut anywhere.
+    pub fn look(&mut self, chunk: &[u8]) {
         match self {
-            Self::Stream(tap) => tap.usage,
-            Self::Json(tap) => tap.usage(),
-            Self::Blind(_) => Usage::default(),
+            Self::Stream(tap) => tap.look(chunk),
+            Self::Json(tap) => tap.look(chunk),
+            Self::Blind(bytes) => *bytes += chunk.len() as u64,
+        }
+    }
+
+    /// What the reply has come to so far; `None`: that cannot be read.
+    pub fn usage(&self) -> Option<(Usage, &Beside)> {
+        match self {
+            Self::Stream(tap) => Some((tap.usage, &tap.beside)),
+            Self::Json(tap) => Some((tap.usage, &tap.beside)),
+            Self::Blind(_) => None,
         }
     }
 
@@ -75,13 +87,14 @@ pub fn last_boundary(bytes: &[u8]) -> Option<usize> {
 #[derive(Debug, Default)]
 pub struct StreamTap {
     pub usage: Usage,
+    pub beside: Beside,
     /// `message_stop` or an `error` event came: the stream is whole.
     pub finished: bool,
     /// The last usage came.
     is_said: bool,
     /// Of the content that went by, what is text.
     text_bytes: u64,
-    /// Of this event, if it is content.
+    /// Of this event, while it may be content.
     event_bytes: u64,
     kind: Kind,
     /// A line that an earlier chunk began.
@@ -102,17 +115,21 @@ enum Kind {
 }
 
 #[derive(Deserialize)]
-struct Frame {
-    #[serde(default)]
-    message: Option<Message>,
-    #[serde(default)]
-    usage: Option<Usage>,
+struct Frame<U> {
+    message: Option<Message<U>>,
+    usage: Option<U>,
 }
 
 #[derive(Deserialize)]
-struct Message {
-    #[serde(default)]
-    usage: Option<Usage>,
+struct Message<U> {
+    usage: Option<U>,
+}
+
+impl<U> Frame<U> {
+    /// The earlier one first.
+    fn usages(self) -> impl Iterator<Item = U> {
+        self.message.and_then(|message| message.usage).into_iter().chain(self.usage)
+    }
 }
 
 impl StreamTap {
@@ -138,7 +155,7 @@ impl StreamTap {
 
     /// A part of a line, or all of it.
     fn weigh(&mut self, line: &[u8]) {
-        if self.kind == Kind::Content {
+        if matches!(self.kind, Kind::Content | Kind::Unnamed) {
             self.event_bytes += line.len() as u64;
         }
     }
@@ -150,6 +167,7 @@ impl StreamTap {
         }
         self.partial.extend_from_slice(beginning);
         if self.is_dull(&self.partial) {
+            self.kind = unnamed_content(self.kind, &self.partial);
             self.partial.clear();
             self.skipping = true;
         }
@@ -164,17 +182,21 @@ impl StreamTap {
             Kind::Unnamed => line.len() > 256 && !names_usage(line),
             Kind::End | Kind::Content | Kind::Other => line.len() > 64,
         };
-        long || line.len() > LARGEST_JSON
+        long || line.len() > LONGEST_LINE
     }
 
     fn line(&mut self, line: &[u8]) {
+        self.kind = unnamed_content(self.kind, line);
         if self.is_dull(line) {
             return;
         }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
             self.finished |= self.kind == Kind::End;
-            self.text_bytes += std::mem::take(&mut self.event_bytes).saturating_sub(ENVELOPE);
+            let weighed = std::mem::take(&mut self.event_bytes);
+            if self.kind == Kind::Content {
+                self.text_bytes += weighed.saturating_sub(ENVELOPE);
+            }
             self.kind = Kind::Unnamed;
         } else if let Some(name) = line.strip_prefix(b"event:") {
             self.kind = match name.trim_ascii() {
@@ -183,6 +205,7 @@ impl StreamTap {
                 b"content_block_delta" => Kind::Content,
                 _ => Kind::Other,
             };
+            self.event_bytes = 0;
         } else if let Some(data) = line.strip_prefix(b"data:")
             && (self.kind == Kind::Usage || self.kind == Kind::Unnamed && names_usage(data))
         {
@@ -196,60 +219,35 @@ impl StreamTap {
     }
 
     fn data(&mut self, data: &[u8]) {
-        let Ok(frame) = serde_json::from_slice::<Frame>(data) else { return };
+        let Ok(frame) = serde_json::from_slice::<Frame<Usage>>(data) else { return };
         self.is_said |= frame.usage.is_some_and(|usage| usage.output_tokens.is_some());
-        for usage in [frame.message.and_then(|message| message.usage), frame.usage].iter().flatten() {
-            self.usage.update(usage);
+        frame.usages().for_each(|usage| self.usage.update(&usage));
+        if Beside::may_be_in(data)
+            && let Ok(frame) = serde_json::from_slice::<Frame<Beside>>(data)
+        {
+            frame.usages().for_each(|beside| self.beside.update(beside));
         }
     }
+}
+
+/// As [`names_usage`]: without an `event` field, the data itself says that it is content.
+fn unnamed_content(kind: Kind, line: &[u8]) -> Kind {
+    let names_content = |data: &[u8]| names(data, b"\"content_block_delta\"") && !names_usage(data);
+    let is_content = |line: &[u8]| line.strip_prefix(b"data:").is_some_and(names_content);
+    if kind == Kind::Unnamed && is_content(line) { Kind::Content } else { kind }
 }
 
 /// For streams without `event` fields: the type stands at the front of the data.
 fn names_usage(data: &[u8]) -> bool {
-    let front = &data[..data.len().min(128)];
-    memmem::find(front, b"\"message_start\"").is_some() || memmem::find(front, b"\"message_delta\"").is_some()
+    names(data, b"\"message_start\"") || names(data, b"\"message_delta\"")
 }
 
 fn names_end(data: &[u8]) -> bool {
-    let front = &data[..data.len().min(128)];
-    memmem::find(front, b"\"message_stop\"").is_some() || memmem::find(front, b"\"type\":\"error\"").is_some()
+    names(data, b"\"message_stop\"") || names(data, b"\"type\":\"error\"")
 }
 
-/// Keeps a JSON reply's chunks (shared, not copied) until the end, then reads its `usage`.
-#[derive(Debug, Default)]
-pub struct JsonTap {
-    chunks: Vec<Bytes>,
-    length: usize,
-    /// Its usage was read.
-    is_said: bool,
-}
-
-impl JsonTap {
-    pub fn look(&mut self, chunk: &Bytes) {
-        self.length += chunk.len();
-        if self.length <= LARGEST_JSON {
-            self.chunks.push(chunk.clone());
-        } else {
-            self.chunks.clear();
-        }
-    }
-
-    fn usage(&mut self) -> Usage {
-        let joined;
-        let text: &[u8] = match self.chunks.as_slice() {
-            [one] => one,
-            many => {
-                joined = many.concat();
-                &joined
-            }
-        };
-        // A count_tokens reply has its one number at the top.
-        let Ok([usage, counted]) = scan::members(text, ["usage", "input_tokens"]) else { return Usage::default() };
-        let counted = counted.and_then(|span| serde_json::from_slice(&text[span]).ok());
-        let reported = usage.and_then(|span| serde_json::from_slice::<Usage>(&text[span]).ok());
-        self.is_said = reported.is_some();
-        reported.unwrap_or(Usage { input_tokens: counted, ..Usage::default() })
-    }
+fn names(data: &[u8], word: &[u8]) -> bool {
+    memmem::find(&data[..data.len().min(128)], word).is_some()
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! What a reply cost in tokens, as the provider reports it (Messages API, `usage`).
 
+use std::collections::BTreeMap;
+
+use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
 use crate::spend::Counts;
@@ -69,6 +72,92 @@ impl Usage {
     }
 }
 
+/// What the provider did for a reply beside it, which the totals of `usage` leave out: the steps of `usage.iterations` in which
+/// another model gave advice, or the reply's own made the conversation shorter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "Steps")]
+pub struct Beside {
+    /// By the model, as the provider calls it; `None`: the reply's own.
+    by_model: BTreeMap<Option<String>, Counts>,
+}
+
+/// So many models, and no more, give advice on one reply.
+const MOST_MODELS: usize = 8;
+
+#[derive(Deserialize)]
+struct Steps {
+    iterations: Option<Vec<Step>>,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    #[serde(rename = "type", default)]
+    kind: StepKind,
+    model: Option<String>,
+    #[serde(flatten)]
+    usage: Usage,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StepKind {
+    AdvisorMessage,
+    Compaction,
+    /// In the totals.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+impl Beside {
+    /// Whether it is worth looking: most replies have none.
+    pub fn may_be_in(text: &[u8]) -> bool {
+        memmem::find(text, b"\"iterations\"").is_some()
+    }
+
+    /// Of the text of a `usage` object.
+    pub fn in_usage(text: &[u8]) -> Self {
+        let is_there = Self::may_be_in(text);
+        is_there.then(|| serde_json::from_slice(text).ok()).flatten().unwrap_or_default()
+    }
+
+    /// A later report says it all again.
+    pub fn update(&mut self, later: Self) {
+        if !later.by_model.is_empty() {
+            *self = later;
+        }
+    }
+
+    /// By canonical ids. What is of no model that is known is the reply's own `model`'s.
+    pub fn told_apart(&self, model: &str, canonical: impl Fn(&str) -> Option<String>) -> BTreeMap<String, Counts> {
+        let mut told = BTreeMap::new();
+        for (name, counts) in &self.by_model {
+            let name = name.as_deref().and_then(&canonical).unwrap_or_else(|| model.to_owned());
+            let sum: &mut Counts = told.entry(name).or_default();
+            *sum = *sum + *counts;
+        }
+        told
+    }
+}
+
+impl From<Steps> for Beside {
+    fn from(Steps { iterations }: Steps) -> Self {
+        let mut by_model = BTreeMap::new();
+        for Step { kind, model, usage } in iterations.unwrap_or_default() {
+            let model = match kind {
+                StepKind::AdvisorMessage => model,
+                StepKind::Compaction => None,
+                StepKind::Other => continue,
+            };
+            let is_one_too_many = by_model.len() >= MOST_MODELS && !by_model.contains_key(&model);
+            let sum: &mut Counts = by_model.entry(model.filter(|_| !is_one_too_many)).or_default();
+            // A step is no request of its own.
+            *sum = *sum + Counts { requests: 0, ..usage.counts() };
+        }
+        Self { by_model }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +187,46 @@ mod tests {
         assert_eq!(counts(r#"{"cache_creation_input_tokens":9}"#).cache_write_5m_tokens, 9);
         let only_kinds = counts(r#"{"cache_creation":{"ephemeral_5m_input_tokens":4,"ephemeral_1h_input_tokens":5}}"#);
         assert_eq!((only_kinds.cache_write_5m_tokens, only_kinds.cache_write_1h_tokens), (4, 5));
+    }
+
+    /// As the Messages API shows it for the advisor tool (beta `advisor-tool-2026-03-01`) and for compaction.
+    #[test]
+    fn advice_and_compaction_stand_beside_the_totals_and_are_told_apart_by_model() {
+        let usage = br#"{"input_tokens":412,"output_tokens":531,"iterations":[
+            {"type":"message","input_tokens":412,"output_tokens":89},
+            {"type":"advisor_message","model":"claude-opus-5","input_tokens":823,"output_tokens":1612,"cache_read_input_tokens":5},
+            {"type":"message","input_tokens":1348,"cache_read_input_tokens":412,"output_tokens":442},
+            {"type":"advisor_message","model":"claude-opus-5","input_tokens":7,"output_tokens":8},
+            {"type":"advisor_message","model":"who-is-this","output_tokens":1},
+            {"type":"compaction","input_tokens":180000,"output_tokens":3500},
+            {"type":"one_day","model":"claude-opus-5","output_tokens":9}]}"#;
+        let beside = Beside::in_usage(usage);
+        let known = |name: &str| (name == "claude-opus-5").then(|| "claude-opus-5".to_owned());
+        let told = beside.told_apart("claude-sonnet-5", known);
+        let counts = |input_tokens, output_tokens, cache_read_tokens| Counts {
+            input_tokens,
+            output_tokens,
+            cache_read_tokens,
+            ..Counts::default()
+        };
+        let expected = [
+            ("claude-opus-5".to_owned(), counts(830, 1_620, 5)),
+            ("claude-sonnet-5".to_owned(), counts(180_000, 3_501, 0)),
+        ];
+        assert_eq!(told, BTreeMap::from(expected));
+        let plain = br#"{"input_tokens":1,"iterations":[{"type":"message","input_tokens":1,"output_tokens":2}]}"#;
+        assert_eq!(Beside::in_usage(plain), Beside::default());
+        assert_eq!(Beside::in_usage(br#"{"iterations":null}"#), Beside::default());
+    }
+
+    #[test]
+    fn many_models_that_nobody_knows_are_no_memory() {
+        let steps: Vec<_> = (0..100)
+            .map(|n| serde_json::json!({"type": "advisor_message", "model": format!("model {n}"), "output_tokens": 1}))
+            .collect();
+        let beside = Beside::in_usage(serde_json::json!({"iterations": steps}).to_string().as_bytes());
+        assert!(beside.by_model.len() <= MOST_MODELS + 1);
+        assert_eq!(beside.told_apart("own", |_| None)["own"].output_tokens, 100);
     }
 
     #[test]

@@ -3,10 +3,13 @@
 //! The rules are the client's ("Restrict model selection", Claude Code documentation), so that what it offers is what is
 //! granted: an entry is a family (`opus`), a model, or the beginning of models (`claude-opus-4`), whole words of it; an entry
 //! that names a model of a family takes the place of the family's word; `exact` lets no entry be a beginning. A denial wins,
-//! and holds for a model in every spelling, and for whatever is sent under another name.
+//! and holds for a model in every spelling (`opus-4-8` as well as `claude-opus-4-8`), and for whatever is sent under another
+//! name.
 //!
 //! Invariant: what is asked about is a model that was found in the list of models, never the client's text. A list of what
 //! is available that cannot be read grants nothing.
+
+use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
@@ -79,11 +82,24 @@ fn denies(entry: &str, model: ModelNames<'_>) -> bool {
     let mut names = model.names.iter().chain(model.sent_as);
     match family(entry) {
         Some(family) => names.any(|name| has_word(name, family)),
-        None => names.any(|name| {
-            let (entry, name) = (version(entry), version(name));
-            name.eq_ignore_ascii_case(entry) || begins(entry, name)
-        }),
+        None => {
+            let entry = with_dashes(version(entry));
+            let is_meant = |entry: &str, name: &str| name.eq_ignore_ascii_case(entry) || begins(entry, name);
+            names.map(|name| version(name)).any(|name| is_meant(&entry, name) || is_meant(bare(&entry), bare(name)))
+        }
     }
+}
+
+/// People write `opus 4.8` as well.
+fn with_dashes(version: &str) -> Cow<'_, str> {
+    const OTHERS: [char; 3] = [' ', '.', '_'];
+    if version.contains(OTHERS) { version.replace(OTHERS, "-").into() } else { version.into() }
+}
+
+/// Without the word that all models of the vendor begin with.
+fn bare(version: &str) -> &str {
+    let (vendor, rest) = version.split_at_checked("claude-".len()).unwrap_or(("", version));
+    if vendor.eq_ignore_ascii_case("claude-") { rest } else { version }
 }
 
 /// The entries, without what says nothing about which model it is: white space, and the mark of a long context.
@@ -216,10 +232,23 @@ mod tests {
             "claude-opus-5@20260101",
             "claude-opus-5-fast",
             "arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude-opus-5",
+            "opus-5",
+            "OPUS-5",
+            "opus-5[1m]",
+            "opus-5-20260101",
+            "Opus 5",
         ];
         for entry in spellings {
             let document = json!({"availableModels": ["opus"], "deniedModels": [entry]});
             assert_eq!(granted(document), ["claude-opus-4-8", "claude-opus-restricted"], "{entry}");
+        }
+        for entry in ["opus-4-8", "opus-4", "Opus 4.8", "claude-opus-4.8"] {
+            let left = granted(json!({"availableModels": ["opus"], "deniedModels": [entry]}));
+            assert_eq!(left, ["claude-opus-5", "claude-opus-5-5", "claude-opus-restricted"], "{entry}");
+        }
+        assert_eq!(granted(json!({"deniedModels": ["claude"]})), ["house-model"]);
+        for nothing in ["5", "4-8", "op", "opus-", "model"] {
+            assert_eq!(granted(json!({"deniedModels": [nothing]})).len(), MODELS.len(), "{nothing}");
         }
         assert_eq!(granted(json!({"deniedModels": ["claude-opus-5-5"]})).len(), MODELS.len() - 1);
         assert!(!granted(json!({"deniedModels": ["sonnet"]})).iter().any(|name| name.contains("sonnet")));

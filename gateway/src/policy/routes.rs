@@ -11,7 +11,7 @@ use axum::{
 };
 use gateway_config::PublicUrl;
 
-use super::{Effective, LivePolicies, Offering, bootstrap, managed_settings};
+use super::{Applied, Effective, LivePolicies, Offering, bootstrap, managed_settings};
 use crate::{
     door::RequestId,
     envelope,
@@ -22,6 +22,8 @@ use crate::{
 pub struct PolicyParts {
     pub verifier: Arc<Verifier>,
     pub policies: Arc<LivePolicies>,
+    /// Where somebody asks whom policies have applied to.
+    pub applied: Option<Arc<Applied>>,
     pub models: Arc<dyn Offering>,
     pub public_url: PublicUrl,
     pub audit: Audit,
@@ -50,6 +52,9 @@ impl FromRequestParts<Arc<PolicyParts>> for Governed {
             parts.turn_away(refusal, &request_id)
         })?;
         let effective = parts.policies.effective(admitted.person());
+        if let Some(applied) = &parts.applied {
+            applied.note(&effective, &admitted.person().sub);
+        }
         Ok(Self { admitted, effective })
     }
 }

@@ -101,7 +101,7 @@ impl BearerRefusal {
 /// The token of an `Authorization` header's value.
 pub fn bearer(unverified_authorization: Option<&[u8]>) -> Result<&str, BearerRefusal> {
     let value = unverified_authorization.ok_or(BearerRefusal::Missing)?;
-    let value = std::str::from_utf8(value).map_err(|_| BearerRefusal::Malformed)?;
+    let value = simdutf8::basic::from_utf8(value).map_err(|_| BearerRefusal::Malformed)?;
     let (scheme, token) = value.split_once(' ').ok_or(BearerRefusal::Malformed)?;
     let token = token.trim_ascii();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token).ok_or(BearerRefusal::Malformed)

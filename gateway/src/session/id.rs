@@ -12,6 +12,9 @@ use super::chance::{self, NoRandomness};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId([u8; 16]);
 
+/// Six bits a letter, without padding.
+const TEXT: usize = 22;
+
 impl SessionId {
     pub fn random(random: &dyn SecureRandom) -> Result<Self, NoRandomness> {
         chance::bytes(random).map(Self)
@@ -24,11 +27,16 @@ impl SessionId {
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
+
+    fn text<'b>(&self, buffer: &'b mut [u8; TEXT]) -> &'b str {
+        let length = BASE64_URL_SAFE_NO_PAD.encode_slice(self.0, buffer).unwrap_or_default();
+        std::str::from_utf8(&buffer[..length]).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(self.0))
+        f.write_str(self.text(&mut [0; TEXT]))
     }
 }
 
@@ -53,7 +61,7 @@ impl FromStr for SessionId {
 
 impl Serialize for SessionId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.text(&mut [0; TEXT]))
     }
 }
 

@@ -3,24 +3,36 @@
 
 use std::time::Instant;
 
-use super::{Counts, Held, Lesson, Seen, tally::Tally};
+use super::{Counts, Lesson, OverLimit, Seen, Trial, tally::Tally};
 
 #[derive(Default)]
 pub struct Aftermath {
     pub lesson: Option<Lesson>,
-    pub watched: Vec<Held>,
+    /// One for each place where it was begun.
+    pub trials: Vec<(usize, Trial)>,
 }
 
 impl Aftermath {
-    /// `counts` is what the reply came to; `None`: it did not say. `is_whole`: it was not cut.
-    pub fn conclude(self, counts: Option<Counts>, is_whole: bool) {
-        let (Self { lesson, watched }, Some(counts)) = (self, counts) else { return };
-        for mut held in watched {
-            let charged_tokens = held.tokens_of(&counts);
-            held.charge(&Tally { counts, charged_tokens }, Instant::now());
+    /// `counts` is what the reply came to; `None`: it did not say, or there was none. `is_whole`: it was not cut. Returns
+    /// where limits on trial would have refused it.
+    pub fn conclude(self, counts: Option<Counts>, is_whole: bool) -> Vec<(usize, OverLimit)> {
+        let Self { lesson, trials } = self;
+        let mut refused = Vec::new();
+        for (place, trial) in trials {
+            match (trial.end(), counts) {
+                (Ok(mut held), Some(counts)) => {
+                    let charged_tokens = held.tokens_of(&counts);
+                    held.charge(&Tally { counts, charged_tokens }, Instant::now());
+                }
+                (Ok(_), None) => {}
+                (Err(over), _) => refused.push((place, over)),
+            }
         }
-        if let Some(lesson) = lesson.filter(|_| counts.input_tokens > 0 || counts.cache_read_tokens > 0) {
+        if let (Some(counts), Some(lesson)) = (counts, lesson)
+            && (counts.input_tokens > 0 || counts.cache_read_tokens > 0)
+        {
             lesson.learn(Seen::of(&counts, is_whole));
         }
+        refused
     }
 }

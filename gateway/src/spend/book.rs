@@ -18,7 +18,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     Amount, LimitKey, Meter, Pace, Reach,
-    escrow::{Answer, Heard, Report, Share, Short},
+    escrow::{Answer, Heard, Report, Share, Short, Trip},
 };
 use crate::identity::Subject;
 
@@ -142,12 +142,12 @@ impl Book {
         }
     }
 
-    /// The answers to the reports of a flush that was last sent at `sent_at`.
-    pub fn learn(&self, answers: &[Answer], sent_at: Instant) {
-        let mut is_urgent = false;
+    /// The answers to the reports of a flush.
+    pub fn learn(&self, answers: &[Answer], trip: impl Into<Trip>) {
+        let (trip, mut is_urgent) = (trip.into(), false);
         for answer in answers {
             if let Some(Entry { share, word: _ }) = self.shelf(&answer.key.subject).get_mut(&answer.key) {
-                share.learn(answer, sent_at, &self.pace);
+                share.learn(answer, trip, &self.pace);
                 is_urgent |= share.is_urgent();
             }
         }

@@ -15,7 +15,10 @@ use tokio::{
     time::{sleep, sleep_until},
 };
 
-use super::{Book, Ledger, Reach, escrow::Report};
+use super::{
+    Book, Ledger, Reach,
+    escrow::{Report, Trip},
+};
 use crate::store::{Store, StoreError, flush::Flush};
 
 /// How often the other pods are counted.
@@ -147,7 +150,7 @@ impl Rounds {
         match store.flush(flush, book.pace()).await {
             Ok(answers) => {
                 ledger.acknowledge(flush.sequence);
-                book.learn(&answers, now);
+                book.learn(&answers, Trip { sent_at: now, answered_at: Instant::now() });
                 let unanswered = book.pass_over(&flush.reports);
                 if unanswered > 0 {
                     tracing::error!(unanswered, "the store did not answer all reports of a flush");

@@ -56,6 +56,8 @@ struct Visitor<'a> {
     subject: &'a Subject,
     needs: &'a Needs,
     since: Instant,
+    /// It passes whatever is said, so it is none of those that pass unchecked.
+    is_on_trial: bool,
 }
 
 impl Gate {
@@ -65,25 +67,38 @@ impl Gate {
 
     /// Dropped, what is held comes back.
     pub async fn pass(&self, subject: &Subject, needs: &Needs) -> Result<Held, OverLimit> {
-        let visitor = Visitor { subject, needs, since: Instant::now() };
+        let visitor = Visitor { subject, needs, since: Instant::now(), is_on_trial: false };
         match self.try_hold(visitor, visitor.since) {
             Ok(held) => Ok(held),
             Err(_) => self.edge(visitor).await,
         }
     }
 
-    /// Counts a request on limits that are only watched, and says whether they would have refused it. Nothing is waited for:
-    /// the verdict rests on the store's last answer, and the first on a pod is that it passes.
-    pub fn watch(&self, subject: &Subject, needs: &Needs) -> (Held, Option<OverLimit>) {
+    /// Where this pod's shares have room for all of it.
+    pub(super) fn hold_now(&self, subject: &Subject, needs: &Needs) -> Option<Held> {
         let now = Instant::now();
+        self.try_hold(Visitor { subject, needs, since: now, is_on_trial: true }, now).ok()
+    }
+
+    /// As [`pass`](Self::pass), for one who passes whatever is said.
+    pub(super) async fn would_pass(&self, subject: &Subject, needs: &Needs) -> Result<Held, OverLimit> {
+        self.edge(Visitor { subject, needs, since: Instant::now(), is_on_trial: true }).await
+    }
+
+    /// The verdict of the store's last answer, without asking anybody; where there is none, that it passes.
+    pub(super) fn by_what_is_known(&self, subject: &Subject, needs: &Needs, now: Instant) -> Result<Held, OverLimit> {
         let mut held = Held::new(self.book.clone(), needs.count_cache_reads);
-        let mut over = None;
         for need in needs.iter() {
             let key = key(subject, need.meter);
-            over = over.or_else(|| self.not_covered(&key, need, now, |outlook| outlook.covers(need.amount, now)));
-            held.add_regardless(key, need.limit, need.amount, now);
+            let short = held.try_add(key.clone(), need.limit, need.amount, now).is_err();
+            if short && let Some(over) = self.not_covered(&key, need, now, |outlook| outlook.covers(need.amount, now)) {
+                return Err(over);
+            }
+            if short {
+                held.add_regardless(key, need.limit, need.amount, now);
+            }
         }
-        (held, over)
+        Ok(held)
     }
 
     /// How many requests have passed unchecked since the start.
@@ -191,7 +206,9 @@ impl Gate {
                 }
             }
         }
-        self.unchecked.note(*self.book.news().borrow());
+        if !visitor.is_on_trial {
+            self.unchecked.note(*self.book.news().borrow());
+        }
         Ok(held)
     }
 

@@ -15,14 +15,14 @@ use futures_util::FutureExt;
 use gateway_config::TokenLimits;
 
 use super::{
-    Aftermath, Amount, Book, Counts, Estimate, Gate, Held, LimitKey, Meter, Needs, OverLimit, Pace, Reach,
+    Aftermath, Amount, Book, Counts, Estimate, Gate, Held, LimitKey, Meter, Needs, OverLimit, Pace, Reach, Trial,
     escrow::{Answer, Report},
 };
 use crate::identity::Subject;
 
 struct Stage {
     book: Arc<Book>,
-    gate: Gate,
+    gate: Arc<Gate>,
     store: RefCell<Store>,
     is_store_away: Arc<AtomicBool>,
     alice: Subject,
@@ -51,7 +51,7 @@ impl Stage {
         let book = Book::new(Pace { patience: PATIENCE, usable, ..Pace::default() });
         let is_store_away = Arc::new(AtomicBool::new(false));
         let asked = is_store_away.clone();
-        let gate = Gate::new(book.clone(), fail_closed, move || asked.load(Ordering::Relaxed));
+        let gate = Arc::new(Gate::new(book.clone(), fail_closed, move || asked.load(Ordering::Relaxed)));
         Self { book, gate, store: RefCell::default(), is_store_away, alice: Subject("alice".to_owned()) }
     }
 
@@ -347,16 +347,46 @@ async fn places_are_not_refused_for_what_was_held_before_the_outage() {
     assert!(stage.pass_alone(&at_once(1), 1).await.is_ok());
 }
 
-#[tokio::test]
-async fn a_limit_that_is_watched_refuses_nobody_and_says_whom_it_would_have_refused() {
-    let stage = Stage::calm();
-    let needs = needs(&per_day(1_000), 400);
-    for (request, would_pass) in [true, true, false].into_iter().enumerate() {
-        let (watched, over) = stage.gate.watch(&stage.alice, &needs);
-        assert_eq!(over.is_none(), would_pass, "request {request}");
-        let counts = Counts { requests: 1, output_tokens: 500, ..Counts::default() };
-        Aftermath { lesson: None, watched: vec![watched] }.conclude(Some(counts), true);
-        stage.flush();
-        assert_eq!(stage.store.borrow().rows[&stage.key(Meter::TokensPerDay)].used, 500 * (request as Amount + 1));
+/// Whether the limits would have let a reply pass that lasts so long.
+async fn on_trial(stage: &Stage, limits: &TokenLimits, lasting: Duration) -> bool {
+    let trial = Trial::begin(&stage.gate, stage.alice.clone(), needs(limits, 400));
+    let aftermath = Aftermath { lesson: None, trials: vec![(0, trial)] };
+    tokio::select! {
+        () = tokio::time::sleep(lasting) => {}
+        () = stage.answer_urgent() => unreachable!("never ends"),
     }
+    let counts = Counts { requests: 1, output_tokens: 500, ..Counts::default() };
+    aftermath.conclude(Some(counts), true).is_empty()
+}
+
+#[tokio::test]
+async fn a_limit_on_trial_says_whom_it_would_have_refused_from_the_first_request_on() {
+    let stage = Stage::calm();
+    // Used up on another pod, of which this one has heard nothing yet.
+    stage.row(Meter::TokensPerDay, |row| row.used = 900);
+    let lasting = stage.book.pace().patience + Duration::from_millis(200);
+    assert!(!on_trial(&stage, &per_day(1_000), lasting).await);
+    assert!(stage.gate.holds_limits() && stage.gate.unchecked() == 0);
+}
+
+#[tokio::test]
+async fn requests_on_trial_within_one_moment_are_counted_as_the_enforced_limit_would() {
+    let stage = Stage::calm();
+    let lasting = Duration::from_millis(600);
+    for would_pass in [true, true, false, false] {
+        assert_eq!(on_trial(&stage, &per_day(1_000), lasting).await, would_pass);
+    }
+    stage.flush();
+    assert_eq!(stage.store.borrow().rows[&stage.key(Meter::TokensPerDay)].used, 1_000, "who is refused uses nothing");
+}
+
+#[tokio::test]
+async fn a_reply_that_ends_before_the_store_has_answered_gets_what_this_pod_knows() {
+    let stage = Stage::calm();
+    let trial = || Trial::begin(&stage.gate, stage.alice.clone(), needs(&per_day(1_000), 400));
+    assert!(trial().end().is_ok(), "nothing is known");
+    stage.row(Meter::TokensPerDay, |row| row.used = 900);
+    stage.book.hold_regardless(&stage.key(Meter::TokensPerDay), 1_000, 1, Instant::now());
+    stage.flush();
+    assert!(trial().end().is_err());
 }

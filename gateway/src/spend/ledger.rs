@@ -6,8 +6,12 @@
 use std::{
     borrow::Cow,
     collections::HashMap,
+    iter,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -26,7 +30,18 @@ pub const LARGEST_FLUSH: usize = 1_000;
 
 pub struct Ledger {
     inner: Mutex<Inner>,
+    numbers: Numbers,
     clock: Arc<dyn Clock>,
+}
+
+/// Of replies, in the journal's lines.
+#[derive(Clone, Default)]
+struct Numbers(Arc<AtomicU64>);
+
+impl Numbers {
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 struct Inner {
@@ -40,7 +55,7 @@ struct Inner {
     acknowledged: i64,
     /// Replies that have a line and go on: a journal that is written anew needs them.
     open: HashMap<u64, Open>,
-    next_reply: u64,
+    numbers: Numbers,
 }
 
 struct Open {
@@ -75,6 +90,7 @@ pub struct Unflushed {
 
 impl Ledger {
     pub fn open(directory: &Path, owner: Owner, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let numbers = Numbers::default();
         let inner = Inner {
             journal: Journal::open(directory, owner),
             counted: Accumulators::default(),
@@ -83,16 +99,16 @@ impl Ledger {
             largest_flush: LARGEST_FLUSH,
             acknowledged: 0,
             open: HashMap::new(),
-            next_reply: 0,
+            numbers: numbers.clone(),
         };
-        Arc::new(Self { inner: Mutex::new(inner), clock })
+        Arc::new(Self { inner: Mutex::new(inner), numbers, clock })
     }
 
     /// A reply whose upstream is known. Nothing is counted before its first [`OpenReply::record`].
     /// `held` is settled as the reply is counted.
     pub fn reply(self: &Arc<Self>, subject: Subject, model: String, upstream: String, held: Option<Held>) -> OpenReply {
         let key = Arc::new(UsageKey::at(self.clock.now(), subject, model, upstream));
-        OpenReply { ledger: self.clone(), key, number: None, tally: Tally::default(), held }
+        OpenReply { ledger: self.clone(), own: Part::of(key), beside: Vec::new(), held }
     }
 
     /// Takes what the flush of this number tells; `None` where there is nothing to tell, or the last one is not acknowledged.
@@ -107,7 +123,7 @@ impl Ledger {
         let mut inner = self.inner();
         inner.acknowledged = sequence;
         inner.is_refused = false;
-        inner.journal.append(&Line::Acknowledged(sequence));
+        inner.journal.append(Line::Acknowledged(sequence).text());
         inner.taken.take_if(|taken| taken.sequence <= sequence);
     }
 
@@ -167,17 +183,44 @@ impl Ledger {
 /// A reply that goes on. Dropped, it is over; what was recorded stays counted.
 pub struct OpenReply {
     ledger: Arc<Ledger>,
+    own: Part,
+    /// What other models used for it.
+    beside: Vec<Part>,
+    held: Option<Held>,
+}
+
+/// Of a reply, what one key counts.
+struct Part {
     key: Arc<UsageKey>,
     /// With its first line.
     number: Option<u64>,
     tally: Tally,
-    held: Option<Held>,
 }
 
 impl OpenReply {
     /// What the reply has come to so far, as a whole. To be called before the bytes that say so are passed on.
     pub fn record(&mut self, counts: Counts) {
-        let charged_tokens = self.held.as_ref().map_or(0, |held| held.tokens_of(&counts));
+        self.own.record(&self.ledger, &mut self.held, counts);
+    }
+
+    /// The same of what another model used for it, which the same limits are charged for.
+    pub fn record_beside(&mut self, model: &str, counts: Counts) {
+        let place = self.beside.iter().position(|part| part.key.model == model).unwrap_or_else(|| {
+            let key = UsageKey { model: model.to_owned(), ..(*self.own.key).clone() };
+            self.beside.push(Part::of(Arc::new(key)));
+            self.beside.len() - 1
+        });
+        self.beside[place].record(&self.ledger, &mut self.held, counts);
+    }
+}
+
+impl Part {
+    fn of(key: Arc<UsageKey>) -> Self {
+        Self { key, number: None, tally: Tally::default() }
+    }
+
+    fn record(&mut self, ledger: &Ledger, held: &mut Option<Held>, counts: Counts) {
+        let charged_tokens = held.as_ref().map_or(0, |held| held.tokens_of(&counts));
         let tally = Tally { counts, charged_tokens };
         let difference = tally - self.tally;
         if difference.is_zero() {
@@ -185,10 +228,25 @@ impl OpenReply {
         }
         let now = Instant::now();
         self.tally = tally;
-        let mut inner = self.ledger.inner();
-        self.number = Some(inner.write(self.number, &self.key, tally));
+        let (is_new, reply) = match self.number {
+            Some(reply) => (false, reply),
+            None => (true, ledger.numbers.next()),
+        };
+        self.number = Some(reply);
+        // Before the lock, which everybody needs.
+        let line = match is_new {
+            true => Line::Opened { reply, key: Cow::Borrowed(&self.key), tally },
+            false => Line::Counted { reply, tally },
+        }
+        .text();
+        let mut inner = ledger.inner();
+        inner.journal.append(line);
+        match inner.open.get_mut(&reply) {
+            Some(open) => open.tally = tally,
+            None => drop(inner.open.insert(reply, Open { key: self.key.clone(), tally })),
+        }
         inner.counted.add(&self.key, difference, now);
-        if let Some(held) = &mut self.held {
+        if let Some(held) = held {
             held.charge(&difference, now);
         }
     }
@@ -196,28 +254,15 @@ impl OpenReply {
 
 impl Drop for OpenReply {
     fn drop(&mut self) {
-        if let Some(number) = self.number {
-            self.ledger.inner().open.remove(&number);
+        let mut numbers = iter::once(&self.own).chain(&self.beside).filter_map(|part| part.number).peekable();
+        if numbers.peek().is_some() {
+            let mut inner = self.ledger.inner();
+            numbers.for_each(|number| drop(inner.open.remove(&number)));
         }
     }
 }
 
 impl Inner {
-    fn write(&mut self, number: Option<u64>, key: &Arc<UsageKey>, tally: Tally) -> u64 {
-        if let Some(reply) = number {
-            self.journal.append(&Line::Counted { reply, tally });
-            if let Some(open) = self.open.get_mut(&reply) {
-                open.tally = tally;
-            }
-            return reply;
-        }
-        let reply = self.next_reply;
-        self.next_reply += 1;
-        self.journal.append(&Line::Opened { reply, key: Cow::Borrowed(key), tally });
-        self.open.insert(reply, Open { key: key.clone(), tally });
-        reply
-    }
-
     fn take(&mut self, sequence: i64, reports: impl FnOnce(&Reach) -> Vec<Report>) -> Option<Told> {
         if self.taken.is_some() {
             return None;
@@ -233,7 +278,7 @@ impl Inner {
         let usage = tallies.iter().map(delta).collect();
         self.taken = Some(Taken { sequence, tallies, since });
         match self.counted.is_empty() {
-            true => self.journal.append(&Line::Flush(sequence)),
+            true => self.journal.append(Line::Flush(sequence).text()),
             // What stays has its lines above the boundary, so it needs new ones below.
             false => self.rewrite(),
         }
@@ -243,12 +288,8 @@ impl Inner {
     /// The same in fewer lines: what open replies had come to is known, and what is unflushed stands as if it were a reply
     /// for each key.
     fn rewrite(&mut self) {
-        let Self { journal, counted, taken, acknowledged, open, next_reply, is_refused: _, largest_flush: _ } = self;
-        let mut anonymous = |key, tally| {
-            let reply = *next_reply;
-            *next_reply += 1;
-            Line::Opened { reply, key: Cow::Borrowed(key), tally }
-        };
+        let Self { journal, counted, taken, acknowledged, open, numbers, is_refused: _, largest_flush: _ } = self;
+        let anonymous = |key, tally| Line::Opened { reply: numbers.next(), key: Cow::Borrowed(key), tally };
         let opened = open.iter().map(|(reply, Open { key, tally })| Line::Opened {
             reply: *reply,
             key: Cow::Borrowed(key),

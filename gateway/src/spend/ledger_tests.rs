@@ -303,6 +303,28 @@ fn a_journal_that_failed_says_so_and_is_whole_again_when_it_can_be() {
 }
 
 #[test]
+fn what_another_model_used_for_a_reply_is_kept_under_its_own_key_and_survives_a_kill() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = open(directory.path(), "one");
+    let mut open = reply(&ledger, 0);
+    open.record(tokens(5));
+    for input_tokens in [3, 4] {
+        open.record_beside("claude-opus-5", Counts { input_tokens, ..Counts::default() });
+    }
+    let advisor = UsageKey { model: "claude-opus-5".to_owned(), ..key(0) };
+    let expected = [
+        UsageDelta { key: key(0), counts: tokens(5) },
+        UsageDelta { key: advisor, counts: Counts { input_tokens: 4, ..Counts::default() } },
+    ];
+    drop(open);
+    let flushed = ledger.take(1, |_| Vec::new()).unwrap().usage;
+    assert_eq!(flushed, expected);
+    drop(ledger);
+    let lines = abandoned(directory.path(), &mut Default::default()).unwrap()[0].lines().unwrap();
+    assert_eq!(LeftOver::of(lines, Some(0)).usage(), expected);
+}
+
+#[test]
 fn a_ledger_with_nothing_left_to_tell_leaves_no_file() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = open(directory.path(), "one");

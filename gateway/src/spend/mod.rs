@@ -29,6 +29,7 @@ mod pace;
 mod reach;
 pub mod replay;
 pub mod tally;
+mod trial;
 mod usage_key;
 
 pub use aftermath::Aftermath;
@@ -46,4 +47,5 @@ pub use over_limit::{Advice, OverLimit};
 pub use pace::Pace;
 pub use reach::Reach;
 pub use replay::Replay;
+pub use trial::Trial;
 pub use usage_key::{Counts, UsageDelta, UsageKey};

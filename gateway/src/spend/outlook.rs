@@ -73,7 +73,7 @@ impl Outlook<'_> {
         let used = self.heard.used;
         match self.meter.period() {
             Period::Minute => {
-                let age = now.saturating_duration_since(self.heard.sent_at);
+                let age = now.saturating_duration_since(self.heard.answered_at);
                 let refilled =
                     i128::from(self.limit) * i128::try_from(age.as_millis()).unwrap_or(i128::MAX >> 64) / MINUTE_MS;
                 used.saturating_sub(Amount::try_from(refilled).unwrap_or(Amount::MAX)).max(0)
@@ -96,22 +96,23 @@ mod tests {
         identity::Subject,
         spend::{
             LimitKey, Pace,
-            escrow::{Answer, Share},
+            escrow::{Answer, Share, Trip},
         },
     };
 
     const LIMIT: Amount = 600;
 
     /// Of 600, so much is used, so much held, and so much granted to others and idle there.
-    fn heard(meter: Meter, used: Amount, held: Amount, idle: Amount, now: Instant) -> Heard {
+    fn heard(meter: Meter, used: Amount, held: Amount, idle: Amount, trip: impl Into<Trip>) -> Heard {
+        let trip = trip.into();
         let key = LimitKey { subject: Subject("alice".to_owned()), meter };
         let resets_in = matches!(meter.period(), Period::Day | Period::Month).then_some(100);
-        let mut share = Share::new(LIMIT, now);
+        let mut share = Share::new(LIMIT, trip.sent_at);
         let granted_to_all = held + idle;
         let (idle_elsewhere, wanted_elsewhere) = (idle, false);
         let answer =
             Answer { key, granted: 0, limit: LIMIT, used, granted_to_all, idle_elsewhere, wanted_elsewhere, resets_in };
-        share.learn(&answer, now, &Pace::default());
+        share.learn(&answer, trip, &Pace::default());
         *share.heard().unwrap()
     }
 
@@ -134,6 +135,22 @@ mod tests {
         assert_eq!(outlook.retry_after(95, later), 1);
         assert!(outlook.covers(95, now + Duration::from_millis(9_500)));
         assert_eq!(outlook.retry_after(600, now), 55, "what is held does not refill");
+    }
+
+    /// The store may have looked at the moment before its answer came, and whoever comes back then must not come too early.
+    #[test]
+    fn an_answer_that_was_long_on_its_way_promises_nothing_sooner() {
+        let sent_at = Instant::now();
+        let answered_at = sent_at + Duration::from_millis(1_900);
+        let trip = Trip { sent_at, answered_at };
+        for (meter, wait) in [(Meter::TokensPerMinute, 10), (Meter::TokensPerDay, 100)] {
+            let heard = heard(meter, 600, 0, 0, trip);
+            let outlook = Outlook { meter, limit: LIMIT, heard: &heard };
+            assert_eq!(outlook.retry_after(100, answered_at), wait, "{meter:?}");
+            assert!(!outlook.covers(100, sent_at + Duration::from_secs(wait)), "{meter:?}");
+            assert!(outlook.covers(100, answered_at + Duration::from_secs(wait)), "{meter:?}");
+            assert_eq!(heard.usable_until, sent_at + Pace::default().usable, "a lease is counted from the sending");
+        }
     }
 
     #[test]

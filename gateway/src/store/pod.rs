@@ -62,16 +62,47 @@ impl Store {
                 .await
             })
             .await;
-        let news = self.health.saw(!matches!(&beaten, Err(error) if error.is_unavailable()));
-        match (&beaten, news) {
-            (Err(error), true) => tracing::error!(%error, "the store is away: sign-ins wait, everything else goes on"),
-            (Ok(_), true) => tracing::info!("the store is back"),
+        match &beaten {
+            Err(error) if error.is_unavailable() => self.saw_away(error),
+            _ if self.health.saw(true) => tracing::info!("the store is back"),
             _ => {}
         }
         beaten.map(|heads| Heads {
             revocations: heads.revocations,
             policies: PolicyHead { revision: Revision(heads.policies), write: heads.write },
         })
+    }
+
+    /// The same without a word of this pod: no commit, so it is there sooner. It finds out that the store is away, not that it
+    /// is back, for a server that only reads would do.
+    pub async fn heads(&self) -> Result<Heads, StoreError> {
+        let seen = self
+            .call_of_tick(async |connection| {
+                sqlx::query!(
+                    r#"
+                    SELECT revision AS "policies!", write_id::text AS "write!", sequence AS "revocations!"
+                    FROM policy_set, revocation_head
+                    "#,
+                )
+                .fetch_one(connection)
+                .await
+            })
+            .await;
+        if let Err(error) = &seen
+            && error.is_unavailable()
+        {
+            self.saw_away(error);
+        }
+        seen.map(|heads| Heads {
+            revocations: heads.revocations,
+            policies: PolicyHead { revision: Revision(heads.policies), write: heads.write },
+        })
+    }
+
+    fn saw_away(&self, error: &StoreError) {
+        if self.health.saw(false) {
+            tracing::error!(%error, "the store is away: sign-ins wait, everything else goes on");
+        }
     }
 
     /// Pods that have said lately that they live.

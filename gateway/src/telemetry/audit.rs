@@ -46,7 +46,7 @@ impl Audit {
     fn line(&self, evt: &'static str, request_id: &str, fields: impl Serialize) -> Option<Vec<u8>> {
         let ts = self.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true);
         let mut line = Vec::with_capacity(512);
-        serde_json::to_writer(&mut line, &Event { ts, evt, request_id, fields }).ok()?;
+        sonic_rs::to_writer(&mut line, &Event { ts, evt, request_id, fields }).ok()?;
         line.push(b'\n');
         Some(line)
     }

@@ -1,9 +1,9 @@
 //! Our own numbers, for Prometheus. Labels come from closed sets, so no client can grow the series.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     fmt::Write,
-    sync::{Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicU64},
 };
 
 use prometheus_client::{
@@ -27,31 +27,45 @@ pub enum Endpoint {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct UpstreamAttempt {
-    pub upstream: String,
-    pub outcome: Outcome,
+struct UpstreamAttempt {
+    upstream: String,
+    outcome: Outcome,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
-pub enum Outcome {
+enum Outcome {
     Answered,
     FailedOver,
     Cut,
 }
 
+/// What became of the tries at one upstream, found once and not at each request.
+pub struct Attempts {
+    pub answered: Counter,
+    pub failed_over: Counter,
+    pub cut: Counter,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Tokens {
-    /// A catalogue or configured id, so bounded by the operator.
-    pub model: String,
-    pub kind: TokenKind,
+struct TokensOf {
+    model: String,
+    kind: TokenKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
-pub enum TokenKind {
+enum TokenKind {
     Input,
     Output,
     CacheRead,
     CacheWrite,
+}
+
+/// One model's.
+pub struct Tokens {
+    pub input: Counter,
+    pub output: Counter,
+    pub cache_read: Counter,
+    pub cache_write: Counter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -79,8 +93,9 @@ pub struct Metrics {
     registry: Registry,
     pub answered: Family<Answered, Counter>,
     pub refused: Family<Refused, Counter>,
-    pub attempts: Family<UpstreamAttempt, Counter>,
-    pub tokens: Family<Tokens, Counter>,
+    attempts: Family<UpstreamAttempt, Counter>,
+    tokens: Family<TokensOf, Counter>,
+    tokens_by_model: RwLock<HashMap<String, Arc<Tokens>>>,
     pub in_flight: Gauge,
     pub connections: Gauge,
     pub store_reachable: Gauge,
@@ -119,6 +134,7 @@ impl Metrics {
             refused: registered(r, "refusals", "Requests that the gateway itself refused, by reason"),
             attempts: registered(r, "upstream_attempts", "What became of each try at an upstream"),
             tokens: registered(r, "tokens", "Tokens that providers reported, by model and kind"),
+            tokens_by_model: RwLock::default(),
             in_flight: registered(r, "requests_in_flight", "Requests whose reply has not ended"),
             connections: registered(r, "connections", "Open client connections"),
             store_reachable: registered(r, "store_reachable", "1 while Postgres answers"),
@@ -176,6 +192,32 @@ impl Metrics {
             let _ = text.write_str("# EOF\n");
         }
         text
+    }
+
+    pub fn attempts_at(&self, upstream: &str) -> Attempts {
+        let counter =
+            |outcome| self.attempts.get_or_create(&UpstreamAttempt { upstream: upstream.to_owned(), outcome }).clone();
+        Attempts {
+            answered: counter(Outcome::Answered),
+            failed_over: counter(Outcome::FailedOver),
+            cut: counter(Outcome::Cut),
+        }
+    }
+
+    /// `model` is a catalogue or configured id, so bounded by the operator.
+    pub fn tokens_of(&self, model: &str) -> Arc<Tokens> {
+        if let Some(tokens) = self.tokens_by_model.read().unwrap_or_else(PoisonError::into_inner).get(model) {
+            return tokens.clone();
+        }
+        let counter = |kind| self.tokens.get_or_create(&TokensOf { model: model.to_owned(), kind }).clone();
+        let tokens = Arc::new(Tokens {
+            input: counter(TokenKind::Input),
+            output: counter(TokenKind::Output),
+            cache_read: counter(TokenKind::CacheRead),
+            cache_write: counter(TokenKind::CacheWrite),
+        });
+        let mut by_model = self.tokens_by_model.write().unwrap_or_else(PoisonError::into_inner);
+        by_model.entry(model.to_owned()).or_insert(tokens).clone()
     }
 
     pub fn refuse(&self, reason: &'static str) {

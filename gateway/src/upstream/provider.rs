@@ -11,7 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use gateway_config::{AnthropicAuth, Provider, Upstream as Configured};
 use gateway_egress::{Client, Egress, EgressError, Limits, Route, TlsError, client_tls, server_name};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header, uri::PathAndQuery};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
@@ -27,7 +27,11 @@ use super::{
     health::Health,
     splice::Spliced,
 };
-use crate::{clock::Clock, identity::Person};
+use crate::{
+    clock::Clock,
+    identity::Person,
+    telemetry::{Metrics, metrics::Attempts},
+};
 
 /// Far below the time to first byte that a client waits for, so that the next upstream gets its turn.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -60,6 +64,7 @@ pub struct Upstream {
     pub priority: u32,
     pub weight: u32,
     pub health: Health,
+    pub attempts: Attempts,
     base: Url,
     host: HeaderValue,
     path: String,
@@ -91,7 +96,12 @@ impl Drop for Place {
 
 impl Upstream {
     /// Also returns the task that keeps a minted credential fresh, where there is one.
-    pub fn new(configured: &Configured, egress: &Arc<Egress>, clock: Arc<dyn Clock>) -> Result<Self, UpstreamError> {
+    pub fn new(
+        configured: &Configured,
+        egress: &Arc<Egress>,
+        clock: Arc<dyn Clock>,
+        metrics: &Metrics,
+    ) -> Result<Self, UpstreamError> {
         let name = configured.name.clone();
         let unusable = |reason: String| UpstreamError::Unusable { name: name.clone(), reason };
         let Provider::Anthropic { auth, forward_user_identity } = &configured.provider;
@@ -113,6 +123,7 @@ impl Upstream {
             priority: configured.priority,
             weight: configured.weight.max(1),
             health: Health::default(),
+            attempts: metrics.attempts_at(&name),
             host: authority(&base).ok_or_else(|| unusable("base_url names no host".to_owned()))?,
             path: base.path().trim_end_matches('/').to_owned(),
             tls: (base.scheme() == "https").then_some((tls, server)),
@@ -185,15 +196,14 @@ impl Upstream {
     /// The request as the Messages API wants it: `path_and_query` below the base, the allow-listed headers, our credential.
     pub fn request(
         &self,
-        path_and_query: &str,
+        path_and_query: &PathAndQuery,
         from_client: &HeaderMap,
         person: &Person,
         body: Spliced,
     ) -> Result<Request<Spliced>, CredentialError> {
         let mut request = Request::new(body);
         *request.method_mut() = http::Method::POST;
-        *request.uri_mut() =
-            format!("{}{path_and_query}", self.path).parse().map_err(|_| CredentialError::Unprintable)?;
+        *request.uri_mut() = self.below_base(path_and_query)?;
         let headers = request.headers_mut();
         headers.reserve(16);
         headers.insert(header::HOST, self.host.clone());
@@ -215,6 +225,14 @@ impl Upstream {
         }
         self.credential.apply(headers)?;
         Ok(request)
+    }
+
+    fn below_base(&self, path_and_query: &PathAndQuery) -> Result<Uri, CredentialError> {
+        match self.path.as_str() {
+            // As the client's request has it: nothing is copied.
+            "" => Ok(path_and_query.clone().into()),
+            path => format!("{path}{path_and_query}").parse().map_err(|_| CredentialError::Unprintable),
+        }
     }
 
     pub async fn connect(&self, egress: &Egress) -> Result<Connection, ConnectError> {

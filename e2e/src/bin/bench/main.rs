@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
 mod contestant;
+mod hardship;
 mod limits;
 mod load;
 mod nginx;
@@ -55,12 +56,15 @@ struct Arguments {
     /// Instead: whether the time of a refusal tells what was wrong with the secret in it, by so many samples of each pair.
     #[arg(long, value_name = "SAMPLES", num_args = 0..=1, default_missing_value = "100000")]
     timing: Option<usize>,
-    /// Instead: how soon three pods under load enforce a changed policy and a revocation, over so many of each.
+    /// Instead: how soon three pods under load enforce a changed policy and a revocation, over so many removals of a model.
     #[arg(long, value_name = "EDITS", num_args = 0..=1, default_missing_value = "50")]
     policies: Option<usize>,
     /// Instead: what limits that nobody reaches cost, under so many seconds of load.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "10")]
     limits: Option<usize>,
+    /// Instead: a store that crashes, a flood of bad bearers, and so many devices that wait.
+    #[arg(long, value_name = "DEVICES", num_args = 0..=1, default_missing_value = "10000")]
+    hardship: Option<usize>,
 }
 
 impl Arguments {
@@ -114,6 +118,9 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     }
     if let Some(seconds) = arguments.limits {
         return limits::cost(seconds).await;
+    }
+    if let Some(devices) = arguments.hardship {
+        return hardship::measure(devices).await;
     }
     if let Some(edits) = arguments.policies {
         return policies::spread(edits).await;

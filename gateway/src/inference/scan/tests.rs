@@ -83,6 +83,16 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
 
 proptest! {
     #[test]
+    fn a_special_byte_is_found_wherever_it_stands(
+        bytes in prop::collection::vec(prop_oneof![9 => 0x20_u8..=0xff, 1 => prop::sample::select(vec![b'"', b'\\', 0, 0x1f])], 0..100),
+        from in 0_usize..100,
+    ) {
+        let from = from.min(bytes.len());
+        let offset = bytes[from..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+        prop_assert_eq!(special(&bytes, from), offset.map_or(bytes.len(), |offset| from + offset));
+    }
+
+    #[test]
     fn the_verdict_is_an_independent_parsers(text in ".{0,64}") {
         let theirs = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
         prop_assert_eq!(members(text.as_bytes(), ["model"]).is_ok(), theirs && text.trim_start().starts_with('{'));

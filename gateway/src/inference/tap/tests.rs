@@ -27,6 +27,10 @@ fn expected() -> Usage {
     }
 }
 
+fn without_names(stream: &str) -> String {
+    stream.lines().filter(|line| !line.starts_with("event:")).map(|line| format!("{line}\n")).collect()
+}
+
 #[test]
 fn usage_is_read_wherever_the_stream_is_cut() {
     for size in 1..STREAM.len() {
@@ -38,10 +42,8 @@ fn usage_is_read_wherever_the_stream_is_cut() {
 
 #[test]
 fn a_stream_without_event_names_is_understood() {
-    let bare: String =
-        STREAM.lines().filter(|line| !line.starts_with("event:")).map(|line| format!("{line}\n")).collect();
     let mut tap = StreamTap::default();
-    tap.look(bare.as_bytes());
+    tap.look(without_names(STREAM).as_bytes());
     assert_eq!((tap.usage, tap.finished), (expected(), true));
 }
 
@@ -65,20 +67,6 @@ fn boundaries_are_after_blank_lines() {
     assert_eq!(last_boundary(b"data: a\n"), None);
     assert_eq!(last_boundary(b""), None);
     assert_eq!(last_boundary(b"\n"), Some(1));
-}
-
-#[test]
-fn a_json_replys_usage_is_read_across_chunks() {
-    let text = r#"{"id":"msg_1","content":[{"usage":1}],"usage":{"input_tokens":3,"output_tokens":4,"unknown":{}}}"#;
-    for size in 1..text.len() {
-        let mut tap = JsonTap::default();
-        text.as_bytes().chunks(size).for_each(|chunk| tap.look(&Bytes::copy_from_slice(chunk)));
-        let usage = tap.usage();
-        assert_eq!((usage.input_tokens, usage.output_tokens), (Some(3), Some(4)));
-    }
-    let mut counted = JsonTap::default();
-    counted.look(&Bytes::from_static(b"{\"input_tokens\":7}"));
-    assert_eq!(counted.usage().input_tokens, Some(7));
 }
 
 #[test]
@@ -118,14 +106,29 @@ fn the_text_of_a_stream_that_says_nothing_more_is_weighed_wherever_it_is_cut() {
     let start = &STREAM[..STREAM.find("event: ping").unwrap()];
     let said = &STREAM[STREAM.find("event: message_delta").unwrap()..];
     let stream = [start, &delta(&"x".repeat(300)), &delta("y"), &delta("")].concat();
-    for size in [1, 7, 64, 65, 300, stream.len()] {
+    // Some providers and proxies leave the names away.
+    for (stream, said) in [(stream.clone(), said.to_owned()), (without_names(&stream), without_names(said))] {
+        for size in [1, 7, 64, 65, 300, stream.len()] {
+            let mut tap = Tap::Stream(StreamTap::default());
+            stream.as_bytes().chunks(size).for_each(|chunk| tap.look(chunk));
+            assert_eq!(tap.unsaid(), Some(301), "chunks of {size} of {stream}");
+            tap.look(said.as_bytes());
+            assert_eq!(tap.unsaid(), None, "its usage came");
+        }
+    }
+}
+
+#[test]
+fn what_other_models_used_is_read_with_the_usage_that_says_so() {
+    let frame = r#"{"type":"message_delta","usage":{"output_tokens":9,"iterations":[
+        {"type":"advisor_message","model":"claude-opus-5","input_tokens":5,"output_tokens":6}]}}"#
+        .replace('\n', "");
+    for name in ["event: message_delta\n", ""] {
         let mut tap = StreamTap::default();
-        stream.as_bytes().chunks(size).for_each(|chunk| tap.look(chunk));
-        let mut tap = Tap::Stream(tap);
-        assert_eq!(tap.unsaid(), Some(301), "chunks of {size}");
-        let Tap::Stream(stream) = &mut tap else { unreachable!() };
-        stream.look(said.as_bytes());
-        assert_eq!(tap.unsaid(), None, "its usage came");
+        format!("{name}data: {frame}\n\n").as_bytes().chunks(7).for_each(|chunk| tap.look(chunk));
+        assert_eq!(tap.usage.output_tokens, Some(9));
+        let told = tap.beside.told_apart("own", |name| Some(name.to_owned()));
+        assert_eq!((told.len(), told["claude-opus-5"].input_tokens, told["claude-opus-5"].output_tokens), (1, 5, 6));
     }
 }
 
@@ -133,10 +136,8 @@ fn the_text_of_a_stream_that_says_nothing_more_is_weighed_wherever_it_is_cut() {
 fn a_json_reply_that_broke_off_has_said_nothing() {
     let reply = br#"{"content":[],"usage":{"input_tokens":3,"output_tokens":4}}"#;
     for length in [0, 20, reply.len()] {
-        let mut tap = JsonTap::default();
-        tap.look(&Bytes::from_static(&reply[..length]));
-        let mut tap = Tap::Json(tap);
-        tap.usage();
+        let mut tap = Tap::Json(JsonTap::default());
+        tap.look(&reply[..length]);
         assert_eq!(tap.unsaid(), (length < reply.len()).then_some(length as u64));
     }
 }

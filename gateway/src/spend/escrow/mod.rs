@@ -10,7 +10,7 @@ mod share;
 
 use super::{Amount, LimitKey, Pace};
 
-pub use share::{Heard, Share, Short};
+pub use share::{Heard, Share, Short, Trip};
 
 /// What a pod says of one of its shares in a flush.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

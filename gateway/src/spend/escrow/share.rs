@@ -22,7 +22,7 @@ use super::Amount;
 const REMEMBERED: Duration = Duration::from_secs(1);
 /// A limit rises only when nobody has said the lower one for so long: sessions of one person that began with different groups
 /// take turns, and each turn would move the row's limit for all pods.
-const STEADY: Duration = Duration::from_secs(2);
+const STEADY: Duration = Duration::from_millis(500);
 /// A bucket is full again after this.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -56,6 +56,8 @@ pub(super) struct Sent {
 pub struct Heard {
     /// The report that was answered was sent then.
     pub sent_at: Instant,
+    /// The answer was given at this moment or before: what is told to come after a time comes no sooner than counted from here.
+    pub answered_at: Instant,
     pub usable_until: Instant,
     pub limit: Amount,
     pub used: Amount,
@@ -66,6 +68,20 @@ pub struct Heard {
     pub resets_at: Option<Instant>,
     /// Of this pod's share, what was idle.
     pub(super) idle_here: Amount,
+}
+
+/// How long a report was on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trip {
+    pub sent_at: Instant,
+    pub answered_at: Instant,
+}
+
+/// It took no time.
+impl From<Instant> for Trip {
+    fn from(at: Instant) -> Self {
+        Self { sent_at: at, answered_at: at }
+    }
 }
 
 impl Heard {

@@ -24,31 +24,22 @@ pub struct Journal {
     sound: bool,
     length: u64,
     length_when_new: u64,
-    buffer: Vec<u8>,
 }
 
 impl Journal {
     /// Where no file can be made, there is a journal all the same, which is not sound.
     pub fn open(directory: &Path, owner: Owner) -> Self {
-        let mut journal = Self {
-            directory: directory.to_owned(),
-            owner,
-            file: None,
-            sound: true,
-            length: 0,
-            length_when_new: 0,
-            buffer: Vec::with_capacity(512),
-        };
+        let mut journal =
+            Self { directory: directory.to_owned(), owner, file: None, sound: true, length: 0, length_when_new: 0 };
         journal.rewrite(std::iter::empty());
         journal
     }
 
-    /// One small write. What fails leaves a torn line, so nothing is appended after it.
-    pub fn append(&mut self, line: &Line<'_>) {
+    /// One small write of a [`Line::text`]. What fails leaves a torn line, so nothing is appended after it.
+    pub fn append(&mut self, line: sonic_rs::Result<Vec<u8>>) {
         let Some(file) = self.file.as_mut().filter(|_| self.sound) else { return };
-        self.buffer.clear();
-        match line.write(&mut self.buffer).map_err(io::Error::from).and_then(|()| file.write_all(&self.buffer)) {
-            Ok(()) => self.length += self.buffer.len() as u64,
+        match line.map_err(io::Error::other).and_then(|line| file.write_all(&line).map(|()| line.len())) {
+            Ok(length) => self.length += length as u64,
             Err(error) => self.failed(&error),
         }
     }
@@ -69,7 +60,7 @@ impl Journal {
         let mut text = Vec::new();
         for line in lines {
             if let Err(error) = line.write(&mut text) {
-                return self.failed(&error.into());
+                return self.failed(&io::Error::other(error));
             }
         }
         match self.replace(&text) {
@@ -135,7 +126,7 @@ mod tests {
     fn a_living_journal_is_nobodys_and_a_dead_one_is_read() {
         let directory = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(directory.path(), one());
-        journal.append(&Line::Flush(1));
+        journal.append(Line::Flush(1).text());
         assert!(abandoned(directory.path(), &mut Default::default()).unwrap().is_empty());
         drop(journal);
         assert_eq!(lines(directory.path()), [Line::Flush(1)]);
@@ -145,17 +136,17 @@ mod tests {
     fn a_full_disk_stops_the_journal_until_it_can_be_written_anew() {
         let directory = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(directory.path(), one());
-        journal.append(&Line::Flush(1));
+        journal.append(Line::Flush(1).text());
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let real = journal.file.replace(full);
-        journal.append(&Line::Flush(2));
+        journal.append(Line::Flush(2).text());
         assert!(!journal.is_sound() && journal.needs_rewriting());
         journal.file = real;
-        journal.append(&Line::Flush(3));
+        journal.append(Line::Flush(3).text());
         assert!(abandoned(directory.path(), &mut Default::default()).unwrap().is_empty(), "its lock is kept");
         journal.rewrite([Line::Base(3)].into_iter());
         assert!(journal.is_sound() && !journal.needs_rewriting());
-        journal.append(&Line::Flush(4));
+        journal.append(Line::Flush(4).text());
         drop(journal);
         assert_eq!(lines(directory.path()), [Line::Base(3), Line::Flush(4)]);
     }
@@ -167,7 +158,7 @@ mod tests {
         fs::write(&file, "").unwrap();
         let mut journal = Journal::open(&file.join("below"), one());
         assert!(!journal.is_sound());
-        journal.append(&Line::Flush(1));
+        journal.append(Line::Flush(1).text());
         fs::remove_file(&file).unwrap();
         journal.rewrite(std::iter::empty());
         assert!(journal.is_sound());

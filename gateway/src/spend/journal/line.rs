@@ -29,9 +29,15 @@ pub enum Line<'a> {
 }
 
 impl Line<'_> {
-    pub fn write(&self, buffer: &mut Vec<u8>) -> serde_json::Result<()> {
-        serde_json::to_writer(&mut *buffer, self)?;
-        buffer.push(b'\n');
+    pub fn text(&self) -> sonic_rs::Result<Vec<u8>> {
+        let mut text = Vec::with_capacity(256);
+        self.write(&mut text)?;
+        Ok(text)
+    }
+
+    pub fn write(&self, text: &mut Vec<u8>) -> sonic_rs::Result<()> {
+        sonic_rs::to_writer(&mut *text, self)?;
+        text.push(b'\n');
         Ok(())
     }
 }

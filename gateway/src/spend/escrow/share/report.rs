@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Heard, Sent, Share};
+use super::{Heard, Sent, Share, Trip};
 use crate::spend::{
     Amount, LimitKey, Pace,
     escrow::{Answer, Report},
@@ -52,19 +52,21 @@ impl Share {
         self.has_new_want = !self.waiting.is_empty();
     }
 
-    /// The store's answer to the report under way, which was last sent at `sent_at`.
-    pub fn learn(&mut self, answer: &Answer, sent_at: Instant, pace: &Pace) {
+    /// The store's answer to the report under way.
+    pub fn learn(&mut self, answer: &Answer, trip: impl Into<Trip>, pace: &Pace) {
+        let Trip { sent_at, answered_at } = trip.into();
         self.sent = None;
         self.granted = answer.granted;
         self.heard = Some(Heard {
             sent_at,
+            answered_at,
             usable_until: sent_at + pace.usable,
             limit: answer.limit,
             used: answer.used,
             granted_to_all: answer.granted_to_all,
             idle_elsewhere: answer.idle_elsewhere,
             wanted_elsewhere: answer.wanted_elsewhere,
-            resets_at: answer.resets_in.map(|seconds| sent_at + Duration::from_secs(seconds)),
+            resets_at: answer.resets_in.map(|seconds| answered_at + Duration::from_secs(seconds)),
             idle_here: self.room().max(0),
         });
     }

@@ -197,6 +197,16 @@ fn sessions_with_different_limits_take_the_smaller_one() {
 }
 
 #[test]
+fn a_raised_limit_holds_half_a_second_after_the_lower_one_was_said_last() {
+    let (mut share, now, _) = granted(10);
+    share.set_limit(40, now);
+    share.set_limit(100, now + Duration::from_millis(499));
+    assert_eq!(share.limit, 40);
+    share.set_limit(100, now + Duration::from_millis(500));
+    assert_eq!(share.limit, 100);
+}
+
+#[test]
 fn a_report_that_is_passed_over_does_not_silence_the_share() {
     let (mut share, now, pace) = granted(10);
     share.hold_regardless(4, now);
