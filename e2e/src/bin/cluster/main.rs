@@ -85,8 +85,17 @@ async fn stand(arguments: &Arguments) -> Result<()> {
     words::step("the operator, by its chart");
     install(&cluster).await?;
     words::step("a gateway");
-    let sample = Sample { front: &front, model: &model, store: &store };
-    sample.apply(&cluster).await?;
+    let database = store.database().await?.replace("127.0.0.1", &HEAD.to_string());
+    let sample = Sample {
+        certificate: front.certificate(sample::NAME)?,
+        identity_authority: front.authority_pem().to_owned(),
+        model: (
+            format!("https://model.test:{}", model.address().port()),
+            model.ca_pem().context("the model provider's authority")?.to_owned(),
+        ),
+        database,
+    };
+    sample.apply(cluster.plane().kubectl()).await?;
     front.follow().await?;
     let trust = cluster.home().join("trust.pem");
     std::fs::write(&trust, front.authority_pem())?;
