@@ -6,7 +6,7 @@ export CARGO_TERM_COLOR ?= auto
 TOOLS := $(HOME)/.cache/claude-gateway-build
 export PATH := $(TOOLS)/bin:$(PATH)
 
-.PHONY: help run test test-long image check deny fmt bench fuzz sql schema crds chart chart-programs tools node
+.PHONY: help run cluster test test-long image check deny fmt bench fuzz sql schema crds chart chart-programs tools node programs
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -1)
 TRIPLE := $(shell rustc -vV | sed -n 's/^host: //p')
@@ -23,11 +23,14 @@ run: tools ## the whole thing on this machine: Postgres, a test identity provide
 	$(CARGO) build --release -p gateway -p e2e --bin claude-gateway --bin devstack
 	$(CARGO) run --release -q -p e2e --bin devstack
 
-test: tools node chart-programs ## every test, with lifetimes shortened
+cluster: tools node programs image ## Kubernetes on this machine: two nodes, the operator by its chart, a gateway (needs root)
+	$(CARGO) run -q -p e2e --bin cluster
+
+test: tools node programs chart-programs image ## every test, with lifetimes shortened
 	$(CARGO) build --bins
 	$(CARGO) test --workspace
 
-test-long: tools node chart-programs ## the same tests at full length
+test-long: tools node programs chart-programs image ## the same tests at full length
 	$(CARGO) build --bins
 	GATEWAY_TEST_FULL_LENGTH=1 $(CARGO) test --workspace
 
@@ -82,6 +85,10 @@ chart-programs:
 
 tools:
 	@tools/install --check
+
+# Cold, about 11 minutes.
+programs:
+	@tools/cluster-programs >/dev/null
 
 node:
 	@cd e2e/node && (test -d node_modules && test node_modules/.package-lock.json -nt package-lock.json || npm ci --ignore-scripts --no-audit --no-fund)

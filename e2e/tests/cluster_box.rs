@@ -8,7 +8,6 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -16,6 +15,7 @@ use e2e::{
     cast::{
         client::Client,
         gateway::CLIENT_SECRET,
+        holder::Holder,
         node::CertifiedProvider,
         patience::{eventually, eventually_within},
         postgres::Postgres,
@@ -127,7 +127,7 @@ async fn its_version_is_printed(cluster: &Cluster, image: &str) {
     })
     .await;
     let said = kubectl.run("logs once -n gateways").await.unwrap();
-    assert_eq!(said.trim(), format!("claude-gateway {}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(said.trim(), format!("gateway {}", env!("CARGO_PKG_VERSION")));
     // The namespace does restrict: as root, the same pod is refused.
     let mut root = pod.clone();
     root["metadata"]["name"] = json!("root");
@@ -221,32 +221,16 @@ fn deployment(image: &str) -> Value {
 #[tokio::test]
 async fn nothing_is_left_when_its_holder_is_killed() {
     on_a_machine_that_can!("nothing_is_left_when_its_holder_is_killed");
-    let told = tempfile::tempdir().unwrap();
-    let told = told.path().join("home");
-    let mut holder = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "a_holder_for_another_test", "--ignored"])
-        .env("HOLDER_TELLS", &told)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    eventually_within(PATIENCE, "the holder has its cluster", async || told.exists()).await;
-    let home = PathBuf::from(fs::read_to_string(&told).unwrap());
+    let mut holder = Holder::start("a_holder_for_another_test").await.unwrap();
+    let home = holder.home().to_owned();
     assert!(traces(&home).len() > 10);
-    // SIGKILL, so that nothing of it can tidy up.
     holder.kill().unwrap();
-    holder.wait().unwrap();
     eventually("nothing is left", async || traces(&home).is_empty()).await;
 }
 
 #[tokio::test]
 #[ignore = "started by another test, which kills it"]
 async fn a_holder_for_another_test() {
-    let (_, archive) = image();
-    let cluster = Cluster::start(1, &[archive]).await.unwrap();
-    let told = PathBuf::from(std::env::var_os("HOLDER_TELLS").unwrap());
-    // Whole or not there.
-    fs::write(told.with_extension("part"), cluster.home().to_str().unwrap()).unwrap();
-    fs::rename(told.with_extension("part"), told).unwrap();
-    std::future::pending::<()>().await;
+    let cluster = Cluster::start(1, &[]).await.unwrap();
+    Holder::hold(cluster.home()).await.unwrap();
 }

@@ -6,12 +6,11 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     time::Duration,
 };
 
 use e2e::{
-    cast::{client::Client, patience::eventually},
+    cast::{client::Client, holder::Holder, patience::eventually},
     cluster::Plane,
 };
 use serde_json::{Value, json};
@@ -55,7 +54,7 @@ async fn it_says_its_version_and_makes_what_controllers_make() {
     plane.kubectl().apply(&deployment.to_string()).await.unwrap();
     let pods = async || {
         let pods = plane.kubectl().get(&format!("pods -n {namespace}")).await.unwrap();
-        pods["items"].as_array().unwrap().len()
+        pods["items"].as_array().map_or(0, Vec::len)
     };
     eventually("two pods", async || pods().await == 2).await;
     plane.kubectl().run(&format!("delete deployment web -n {namespace}")).await.unwrap();
@@ -143,21 +142,10 @@ async fn nothing_is_left_when_it_is_dropped() {
 
 #[tokio::test]
 async fn nothing_is_left_when_its_holder_is_killed() {
-    let told = tempfile::tempdir().unwrap();
-    let told = told.path().join("home");
-    let mut holder = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "a_holder_for_another_test", "--ignored"])
-        .env("HOLDER_TELLS", &told)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    eventually("the holder has its plane", async || told.exists()).await;
-    let home = PathBuf::from(fs::read_to_string(&told).unwrap());
+    let mut holder = Holder::start("a_holder_for_another_test").await.unwrap();
+    let home = holder.home().to_owned();
     assert!(processes_of(&home).len() >= 3);
-    // SIGKILL, so that nothing of it can tidy up.
     holder.kill().unwrap();
-    holder.wait().unwrap();
     eventually("no process is left", async || processes_of(&home).is_empty()).await;
     eventually("no file is left", async || !home.exists()).await;
 }
@@ -166,9 +154,5 @@ async fn nothing_is_left_when_its_holder_is_killed() {
 #[ignore = "started by another test, which kills it"]
 async fn a_holder_for_another_test() {
     let plane = Plane::start().await.unwrap();
-    let told = PathBuf::from(std::env::var_os("HOLDER_TELLS").unwrap());
-    // Whole or not there.
-    fs::write(told.with_extension("part"), home(&plane).to_str().unwrap()).unwrap();
-    fs::rename(told.with_extension("part"), told).unwrap();
-    std::future::pending::<()>().await;
+    Holder::hold(&home(&plane)).await.unwrap();
 }

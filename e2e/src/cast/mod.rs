@@ -7,6 +7,8 @@ pub mod client;
 pub mod fleet;
 pub mod forward_proxy;
 pub mod gateway;
+pub mod holder;
+pub mod interrupt;
 pub mod kept;
 pub(crate) mod leash;
 pub mod length;

@@ -9,7 +9,7 @@ use std::{
     fs,
     io::Write,
     net::Ipv4Addr,
-    os::unix::fs::{PermissionsExt, chown},
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
     path::{Path, PathBuf},
     process::Stdio,
     sync::atomic::{AtomicU32, Ordering},
@@ -23,7 +23,7 @@ use sqlx::{AssertSqlSafe, Executor, PgPool, postgres::PgPoolOptions};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use super::leash::Leash;
+use super::{certificate::Authority, leash::Leash};
 
 /// Quick to start and to commit (`postgresql_embedded` adds `-F`): data need not outlive a power cut, but every commit
 /// outlives a killed server, so `synchronous_commit` stays on.
@@ -42,6 +42,7 @@ pub struct Postgres {
     _leash: Leash,
     _home: TempDir,
     databases: AtomicU32,
+    authority: Option<Authority>,
 }
 
 impl Postgres {
@@ -50,7 +51,7 @@ impl Postgres {
         Self::at(Ipv4Addr::LOCALHOST).await
     }
 
-    /// One that also listens there, for whoever knows a role and its password.
+    /// One that also listens there, also by TLS, for whoever knows a role and its password.
     pub async fn at(address: Ipv4Addr) -> Result<Self> {
         let installed = installed_server()?;
         let home = tempfile::Builder::new().prefix("cast-postgres-").tempdir()?;
@@ -60,13 +61,18 @@ impl Postgres {
         };
         let data_dir = home.path().join("data");
         let leash = Leash::new(LEASH, [&installation_dir.join("bin/pg_ctl"), &data_dir, home.path()])?;
-        let mut server = PostgreSQL::new(settings(installation_dir, data_dir, home.path()));
-        server.setup().await.context("initdb")?;
+        let mut settings = settings(installation_dir, data_dir, home.path());
         if !address.is_loopback() {
-            serve_at(address, &server.settings().data_dir)?;
+            settings.configuration.insert("listen_addresses".to_owned(), format!("127.0.0.1,{address}"));
         }
+        let mut server = PostgreSQL::new(settings);
+        server.setup().await.context("initdb")?;
+        let authority = match address.is_loopback() {
+            true => None,
+            false => Some(serve_at(address, &server.settings().data_dir)?),
+        };
         server.start().await.context("pg_ctl start")?;
-        Ok(Self { server, _leash: leash, _home: home, databases: AtomicU32::new(0) })
+        Ok(Self { server, _leash: leash, _home: home, databases: AtomicU32::new(0), authority })
     }
 
     /// One server for all tests of a process; each takes a [`database`](Self::database) of its own.
@@ -87,6 +93,11 @@ impl Postgres {
 
     pub fn port(&self) -> u16 {
         self.server.settings().port
+    }
+
+    /// Who vouches for its certificate, where it has one: for the address and for `postgres.test`.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.authority.as_ref().map(Authority::pem)
     }
 
     /// A new, empty database; its superuser's URL.
@@ -178,13 +189,24 @@ impl Drop for Postgres {
 }
 
 /// Its own URLs stay those of loopback, where it listens, too.
-fn serve_at(address: Ipv4Addr, data_dir: &Path) -> Result<()> {
+fn serve_at(address: Ipv4Addr, data_dir: &Path) -> Result<Authority> {
+    let authority = Authority::new()?;
+    let leaf = authority.leaf(&[&address.to_string(), "postgres.test"])?;
+    let owner = fs::metadata(data_dir)?;
+    for (name, content) in [("server.crt", leaf.certificate_pem), ("server.key", leaf.key_pem)] {
+        let path = data_dir.join(name);
+        fs::write(&path, content)?;
+        // Postgres takes no key that others could read.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        chown(&path, Some(owner.uid()), Some(owner.gid()))?;
+    }
     let append = |file: &str, line: String| {
         let mut file = fs::File::options().append(true).open(data_dir.join(file))?;
         writeln!(file, "{line}")
     };
-    append("postgresql.conf", format!("listen_addresses = '127.0.0.1,{address}'"))?;
-    Ok(append("pg_hba.conf", "host all all 0.0.0.0/0 scram-sha-256".to_owned())?)
+    append("postgresql.conf", "ssl = on".to_owned())?;
+    append("pg_hba.conf", "host all all 0.0.0.0/0 scram-sha-256".to_owned())?;
+    Ok(authority)
 }
 
 /// A small pool for a test's own look at the tables.

@@ -41,6 +41,8 @@ struct Running {
     pid: i32,
     /// Names the process even after its number has passed to another.
     process: OwnedFd,
+    /// What we started: the process itself, or the one that entered its namespaces for it and waits there.
+    entrance: OwnedFd,
     keeper: JoinHandle<()>,
 }
 
@@ -78,7 +80,7 @@ impl Daemon {
     /// Returns when it is gone.
     pub fn kill(&self) -> Result<()> {
         let Some(running) = self.running().take() else { return Ok(()) };
-        let _ = pidfd_send_signal(&running.process, Signal::KILL);
+        let _ = running.signal(Signal::KILL);
         running.keeper.join().map_err(|_| anyhow!("the keeper of {} broke", self.recipe.program))
     }
 
@@ -111,11 +113,22 @@ impl Daemon {
     pub(super) fn signal(&self, signal: Signal) -> Result<()> {
         let running = self.running();
         let running = running.as_ref().with_context(|| format!("{} was killed", self.recipe.program))?;
-        Ok(pidfd_send_signal(&running.process, signal)?)
+        running.signal(signal)
     }
 
     fn running(&self) -> MutexGuard<'_, Option<Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Running {
+    fn signal(&self, signal: Signal) -> Result<()> {
+        pidfd_send_signal(&self.process, signal)?;
+        // `nsenter` stops itself when its child is stopped, and would neither go on nor see its end.
+        if matches!(signal, Signal::CONT | Signal::KILL) {
+            let _ = pidfd_send_signal(&self.entrance, Signal::CONT);
+        }
+        Ok(())
     }
 }
 
@@ -140,8 +153,9 @@ impl Recipe {
             true => first_child(started)?,
             false => started,
         };
-        let process = pidfd_open(Pid::from_raw(pid).context("a process id")?, PidfdFlags::empty())?;
-        Ok(Running { pid, process, keeper })
+        let open =
+            |pid| Ok::<_, anyhow::Error>(pidfd_open(Pid::from_raw(pid).context("a process id")?, PidfdFlags::empty())?);
+        Ok(Running { pid, process: open(pid)?, entrance: open(started)?, keeper })
     }
 }
 

@@ -50,7 +50,7 @@ impl Kubectl {
         self.run_with(&["apply", "--server-side", "--filename", "-"], objects).await
     }
 
-    /// `get … --output json`; null where there is no such object.
+    /// `get … --output json`; null where there is no such object, or none at all.
     pub async fn get(&self, what: &str) -> Result<Value> {
         let text = self.run(&format!("get {what} --ignore-not-found --output json")).await?;
         Ok(match text.trim() {

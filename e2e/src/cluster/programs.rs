@@ -10,6 +10,22 @@ use tokio::process::Command;
 
 const PLANE: &[&str] = &["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
 
+const NODES: &[&str] = &[
+    "kube-scheduler",
+    "kube-proxy",
+    "kubelet",
+    "containerd",
+    "containerd-shim-runc-v2",
+    "ctr",
+    "runc",
+    "bridge",
+    "host-local",
+    "loopback",
+    "portmap",
+    "pause",
+    "coredns",
+];
+
 /// The folder they are in.
 #[derive(Debug, Clone)]
 pub struct Programs(PathBuf);
@@ -20,9 +36,13 @@ impl Programs {
         Self::built(PLANE).await
     }
 
-    /// All of them.
+    /// What a cluster needs, with its nodes.
     pub async fn for_cluster() -> Result<Self> {
-        Self::built(&[]).await
+        Self::built(&[PLANE, NODES].concat()).await
+    }
+
+    pub async fn for_charts() -> Result<Self> {
+        Self::built(&["helm"]).await
     }
 
     pub fn path(&self, program: &str) -> PathBuf {

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::{process::Command, time::sleep};
+use tokio::{process::Command, sync::OnceCell, time::sleep};
 
 use super::{
     cgroup,
@@ -88,6 +88,12 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// One of two nodes for all tests of a process, each of which takes a namespace of its own, or its turn.
+    pub async fn shared(images: &[PathBuf]) -> Result<&'static Self> {
+        static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+        SHARED.get_or_try_init(|| Self::start(2, images)).await
+    }
+
     async fn join(&mut self, nodes: usize, group: &str, images: &[PathBuf]) -> Result<()> {
         let pause = self.home.join("pause.tar");
         std::fs::write(&pause, Image::of_program(PAUSE, &self.programs.path("pause"))?.archive()?)?;
@@ -153,7 +159,8 @@ impl Cluster {
     }
 
     pub async fn helm_as(&self, user: &Kubeconfig, arguments: &[&str]) -> Result<String> {
-        let mut command = self.command(&self.programs.path("helm").display().to_string());
+        let helm = Programs::for_charts().await?.path("helm").display().to_string();
+        let mut command = self.command(&helm);
         let output = command.arg("--kubeconfig").arg(user.path()).args(arguments).output().await.context("helm")?;
         let complaint = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "helm {}: {}", arguments.join(" "), complaint.trim());
@@ -242,12 +249,12 @@ fn names_file(home: &Path) -> String {
     }}
     errors
 }}
-test {{
+test localhost {{
     {bind}
-    template IN A test {{
+    template IN A {{
         answer \"{{{{ .Name }}}} 1 IN A {HEAD}\"
     }}
-    template IN AAAA test {{
+    template IN AAAA {{
         rcode NOERROR
     }}
 }}

@@ -13,13 +13,13 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use e2e::cast::{
     gateway::{Config, Gateway},
+    interrupt::Interrupt,
     openid::{Behaviour, OpenIdProvider},
     postgres::Postgres,
     provider::{Persona, Provider},
 };
 use rustix::process::Signal;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Named so that a stack can be found again: the port of the documents.
 const USUAL_PORT: u16 = 8080;
@@ -59,23 +59,15 @@ fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> Result<()> {
     // Asked for before anything starts, so that an early Ctrl-C ends what has started, too.
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut asked = async || {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    };
+    let mut interrupt = Interrupt::new()?;
     let mut stack = tokio::select! {
         stack = start(arguments) => stack?,
-        () = asked() => return Ok(()),
+        () = interrupt.asked() => return Ok(()),
     };
     print!("{}", words::welcome(&stack));
     let lines = stack.gateway.lines();
     let ended = tokio::select! {
-        () = asked() => None,
+        () = interrupt.asked() => None,
         () = story::tell(&lines) => None,
         ended = stack.gateway.ended() => Some(ended?),
     };
@@ -86,7 +78,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
     stack.gateway.signal(Signal::TERM)?;
     tokio::select! {
         _ = stack.gateway.exit(DRAIN) => {}
-        () = asked() => {}
+        () = interrupt.asked() => {}
     }
     Ok(())
 }

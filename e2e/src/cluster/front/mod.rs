@@ -1,7 +1,7 @@
 //! The way in from outside: Debian's nginx at the head, with TLS, as an ingress controller configures it.
 //!
 //! It does what the Ingress objects say, and publishes what runs at the head beside the cluster, as companies have their
-//! identity provider elsewhere. Names end in `.test`.
+//! identity provider elsewhere.
 
 mod ingress;
 mod site;
@@ -21,8 +21,11 @@ use self::{
     ingress::Ingresses,
     site::{REVISION, Site, configuration},
 };
-use super::{daemon::Daemon, namespaces::HEAD, whole::Cluster};
-use crate::cast::{certificate::Authority, client::Client};
+use super::{daemon::Daemon, image::sha256, namespaces::HEAD, whole::Cluster};
+use crate::cast::{
+    certificate::{Authority, Leaf},
+    client::Client,
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -54,6 +57,11 @@ impl<'a> Front<'a> {
         self.authority.pem()
     }
 
+    /// A certificate for this name, for a Secret that an Ingress names.
+    pub fn certificate(&self, name: &str) -> Result<Leaf> {
+        self.authority.leaf(&[name])
+    }
+
     /// For a client at the head: `https://<name>`, whoever answers there.
     pub fn client(&self, name: &str) -> Result<Client> {
         Client::at(&format!("https://{name}"), SocketAddr::from((HEAD, 443)))?.trusting(self.authority_pem())
@@ -74,9 +82,8 @@ impl<'a> Front<'a> {
         for site in &sites {
             self.certify(site)?;
         }
-        let plain = configuration(&self.home, &sites, "");
-        let revision =
-            format!("{:016x}", plain.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31) + u64::from(byte)));
+        // Of the certificates, too: the same file may name another.
+        let revision = sha256(format!("{sites:?}").as_bytes())[..16].to_owned();
         let wanted = configuration(&self.home, &sites, &revision);
         if fs::read_to_string(self.home.join("nginx.conf"))? != wanted {
             fs::write(self.home.join("nginx.conf"), wanted)?;
@@ -93,7 +100,7 @@ impl<'a> Front<'a> {
             Some(given) => given.clone(),
             None if certificate.exists() => return Ok(()),
             None => {
-                let leaf = self.authority.leaf(&[&site.name])?;
+                let leaf = self.certificate(&site.name)?;
                 (leaf.certificate_pem, leaf.key_pem)
             }
         };
