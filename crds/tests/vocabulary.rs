@@ -30,7 +30,7 @@ impl Judge {
     fn all() -> Vec<Self> {
         let judges = schemas().into_iter().map(|(kind, schema)| Self {
             structure: jsonschema::validator_for(&schema).unwrap(),
-            lists: nodes(&schema).into_iter().filter(|node| node.is("array")).collect(),
+            lists: nodes(&schema).into_iter().filter(Node::is_merged).collect(),
             rules: kube_cel::compile_schema(&schema),
             kind,
         });
@@ -68,9 +68,6 @@ fn dotted(pointer: &str) -> String {
 /// Entries of sets and maps that stand twice.
 fn duplicates(node: &Node, object: &Value, complaints: &mut Vec<Complaint>) {
     let keys = node.schema["x-kubernetes-list-map-keys"].as_array();
-    if node.schema["x-kubernetes-list-type"] == "atomic" {
-        return;
-    }
     for (path, list) in everywhere(object, &node.path) {
         let mut seen = BTreeSet::new();
         for (index, entry) in list.as_array().into_iter().flatten().enumerate() {

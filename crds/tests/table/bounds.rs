@@ -118,7 +118,7 @@ impl Edge<'_> {
         if self.node.number("minItems").is_some() {
             cases.push(self.unfit("no entry", json!([])));
         }
-        if self.node.schema["x-kubernetes-list-type"] != "atomic" {
+        if self.node.is_merged() {
             let twice = self.put(json!([entries[0], entries[0]]));
             cases.push(unfit(&format!("{}: an entry twice", self.place), twice, &format!("{}[1]", self.place)));
         }
