@@ -239,3 +239,73 @@ fn the_files_in_the_repository_are_those_of_the_types() {
         assert!(file.text.len() < 256 << 10, "{} has {} bytes", file.path, file.text.len());
     }
 }
+
+/// The part of `docs/gateway.schema.json` at a path, and without the reference that may stand in its place.
+fn of_the_file(path: &str) -> Value {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/gateway.schema.json");
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let found = path.split('.').fold(schema, |place, name| {
+        let item = place.get("items").unwrap_or(&place);
+        // Of the providers, the first is the one that there is.
+        let case = item.get("oneOf").map_or(item, |cases| &cases[0]);
+        case["properties"][name].clone()
+    });
+    let mut part = found.get("anyOf").map_or(found.clone(), |choices| choices[0].clone());
+    if let Some(default) = found.get("default") {
+        part["default"] = default.clone();
+    }
+    part
+}
+
+#[test]
+fn ranges_choices_and_defaults_are_those_of_the_file_that_is_rendered() {
+    const SAME: [(&str, &str); 24] = [
+        ("spec.limits.maxRequestBytes", "limits.max_request_bytes"),
+        ("spec.limits.maxUrlLength", "limits.max_url_length"),
+        ("spec.timeouts.upstreamTtfbMs", "timeouts.upstream_ttfb_ms"),
+        ("spec.rateLimits.deviceAuthorization.max", "rate_limits.device_authorization.max"),
+        ("spec.rateLimits.deviceAuthorization.windowSeconds", "rate_limits.device_authorization.window_seconds"),
+        ("spec.rateLimits.deviceVerify.max", "rate_limits.device_verify.max"),
+        ("spec.rateLimits.deviceVerify.windowSeconds", "rate_limits.device_verify.window_seconds"),
+        ("spec.oidc.clockSkewSeconds", "oidc.clock_skew_seconds"),
+        ("spec.oidc.idTokenSignedResponseAlg", "oidc.id_token_signed_response_alg"),
+        ("spec.oidc.tokenEndpointAuthMethod", "oidc.token_endpoint_auth_method"),
+        ("spec.oidc.usePkce", "oidc.use_pkce"),
+        ("spec.oidc.groupsClaim", "oidc.groups_claim"),
+        ("spec.oidc.scopes", "oidc.scopes"),
+        ("spec.oidc.emailClaim", "oidc.email_claim"),
+        ("spec.database.maxConnections", "store.max_connections"),
+        ("spec.database.connectTimeoutSeconds", "store.connect_timeout_seconds"),
+        ("spec.database.schema", "store.schema"),
+        ("spec.session.maxDays", "session.max_days"),
+        ("spec.upstreams[].priority", "upstreams.priority"),
+        ("spec.upstreams[].weight", "upstreams.weight"),
+        ("spec.upstreams[].maxConcurrent", "upstreams.max_concurrent"),
+        ("spec.admin.spendRetentionMonths", "admin.spend_retention_months"),
+        ("spec.autoIncludeBuiltinModels", "auto_include_builtin_models"),
+        ("spec.enforcement.failClosedOnError", "enforcement.fail_closed_on_error"),
+    ];
+    const SAME_OF_POLICIES: [(&str, &str); 8] = [
+        ("spec.tokenLimits.maxInputTokens", "limits.max_input_tokens"),
+        ("spec.tokenLimits.maxOutputTokens", "limits.max_output_tokens"),
+        ("spec.tokenLimits.tokensPerMinute", "limits.tokens_per_minute"),
+        ("spec.tokenLimits.tokensPerDay", "limits.tokens_per_day"),
+        ("spec.tokenLimits.tokensPerMonth", "limits.tokens_per_month"),
+        ("spec.tokenLimits.requestsPerMinute", "limits.requests_per_minute"),
+        ("spec.tokenLimits.concurrentRequests", "limits.concurrent_requests"),
+        ("spec.retention.transcriptDays", "retention.transcript_days"),
+    ];
+    let schemas = schemas();
+    let of_policies = SAME_OF_POLICIES.map(|(ours, theirs)| (1, ours, format!("managed.policies.{theirs}")));
+    for (kind, ours, theirs) in SAME.map(|(ours, theirs)| (0, ours, theirs.to_owned())).into_iter().chain(of_policies) {
+        let node = nodes(&schemas[kind].1).into_iter().find(|node| node.path == ours).unwrap();
+        let file = of_the_file(&theirs);
+        assert!(file.is_object(), "{theirs} is no key of the file");
+        for word in ["minimum", "maximum", "enum", "default"] {
+            let number = |value: &Value| value.as_f64();
+            let (one, other) = (&node.schema[word], &file[word]);
+            let same = one == other || (one.is_number() && number(one) == number(other));
+            assert!(same, "{ours} and {theirs}: {word} is {one} and {other}");
+        }
+    }
+}
