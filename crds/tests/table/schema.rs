@@ -24,10 +24,6 @@ impl Node {
         ["set", "map"].iter().any(|kind| self.schema["x-kubernetes-list-type"] == *kind)
     }
 
-    pub fn rules(&self) -> impl Iterator<Item = &Value> {
-        self.schema["x-kubernetes-validations"].as_array().into_iter().flatten()
-    }
-
     /// Kubernetes' own types, which are explained and judged there.
     pub fn is_kubernetes_own(&self) -> bool {
         ["spec.podTemplate.affinity.", "spec.podTemplate.tolerations[]"].iter().any(|own| self.path.starts_with(own))
