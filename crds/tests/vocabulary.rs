@@ -8,11 +8,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use table::{
-    Case, Verdict,
-    bounds::untouched,
-    cases,
+    Case, Verdict, cases,
+    objects::full,
     samples::samples,
-    schema::{Node, nodes, schemas},
+    schema::{Node, nodes, place, schemas},
 };
 
 /// A schema as a judge.
@@ -30,7 +29,7 @@ impl Judge {
     fn all() -> Vec<Self> {
         let judges = schemas().into_iter().map(|(kind, schema)| Self {
             structure: jsonschema::validator_for(&schema).unwrap(),
-            lists: nodes(&schema).into_iter().filter(|node| node.is("array")).collect(),
+            lists: nodes(&schema).into_iter().filter(Node::is_merged).collect(),
             rules: kube_cel::compile_schema(&schema),
             kind,
         });
@@ -68,9 +67,6 @@ fn dotted(pointer: &str) -> String {
 /// Entries of sets and maps that stand twice.
 fn duplicates(node: &Node, object: &Value, complaints: &mut Vec<Complaint>) {
     let keys = node.schema["x-kubernetes-list-map-keys"].as_array();
-    if node.schema["x-kubernetes-list-type"] == "atomic" {
-        return;
-    }
     for (path, list) in everywhere(object, &node.path) {
         let mut seen = BTreeSet::new();
         for (index, entry) in list.as_array().into_iter().flatten().enumerate() {
@@ -149,7 +145,7 @@ fn every_rule_refuses_something_in_the_table() {
         .collect();
     for (kind, schema) in schemas() {
         for node in nodes(&schema) {
-            for rule in node.rules() {
+            for rule in node.schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
                 let message = rule["message"].as_str().unwrap();
                 assert!(said.iter().any(|says| message.contains(says.as_str())), "{kind}: {}: {message}", node.path);
             }
@@ -160,7 +156,16 @@ fn every_rule_refuses_something_in_the_table() {
 #[test]
 fn every_field_has_an_object_of_the_table_that_uses_it() {
     let refused_always = ["spec.claudeCode.mcpServers", "spec.desktop.bootstrapUrl", "spec.desktop.expiresAt"];
-    let untouched: Vec<_> = untouched().into_iter().filter(|path| !refused_always.contains(&path.as_str())).collect();
+    let mut untouched = Vec::new();
+    for (kind, schema) in schemas() {
+        let spec =
+            nodes(&schema).into_iter().filter(|node| node.path.starts_with("spec.") && !node.is_kubernetes_own());
+        for node in spec.filter(|node| !node.path.contains("{}") && !refused_always.contains(&node.path.as_str())) {
+            if !full(&kind).iter().any(|object| place(object, &node.path).is_some()) {
+                untouched.push(node.path);
+            }
+        }
+    }
     assert_eq!(untouched, [""; 0]);
 }
 
@@ -240,5 +245,75 @@ fn the_files_in_the_repository_are_those_of_the_types() {
         assert!(there == file.text, "{} is older than the types: run `make crds`", file.path);
         // What `kubectl apply` keeps in an annotation has to fit in one.
         assert!(file.text.len() < 256 << 10, "{} has {} bytes", file.path, file.text.len());
+    }
+}
+
+/// The part of `docs/gateway.schema.json` at a path, and without the reference that may stand in its place.
+fn of_the_file(path: &str) -> Value {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/gateway.schema.json");
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let found = path.split('.').fold(schema, |place, name| {
+        let item = place.get("items").unwrap_or(&place);
+        // Of the providers, the first is the one that there is.
+        let case = item.get("oneOf").map_or(item, |cases| &cases[0]);
+        case["properties"][name].clone()
+    });
+    let mut part = found.get("anyOf").map_or(found.clone(), |choices| choices[0].clone());
+    if let Some(default) = found.get("default") {
+        part["default"] = default.clone();
+    }
+    part
+}
+
+#[test]
+fn ranges_choices_and_defaults_are_those_of_the_file_that_is_rendered() {
+    const SAME: [(&str, &str); 24] = [
+        ("spec.limits.maxRequestBytes", "limits.max_request_bytes"),
+        ("spec.limits.maxUrlLength", "limits.max_url_length"),
+        ("spec.timeouts.upstreamTtfbMs", "timeouts.upstream_ttfb_ms"),
+        ("spec.rateLimits.deviceAuthorization.max", "rate_limits.device_authorization.max"),
+        ("spec.rateLimits.deviceAuthorization.windowSeconds", "rate_limits.device_authorization.window_seconds"),
+        ("spec.rateLimits.deviceVerify.max", "rate_limits.device_verify.max"),
+        ("spec.rateLimits.deviceVerify.windowSeconds", "rate_limits.device_verify.window_seconds"),
+        ("spec.oidc.clockSkewSeconds", "oidc.clock_skew_seconds"),
+        ("spec.oidc.idTokenSignedResponseAlg", "oidc.id_token_signed_response_alg"),
+        ("spec.oidc.tokenEndpointAuthMethod", "oidc.token_endpoint_auth_method"),
+        ("spec.oidc.usePkce", "oidc.use_pkce"),
+        ("spec.oidc.groupsClaim", "oidc.groups_claim"),
+        ("spec.oidc.scopes", "oidc.scopes"),
+        ("spec.oidc.emailClaim", "oidc.email_claim"),
+        ("spec.database.maxConnections", "store.max_connections"),
+        ("spec.database.connectTimeoutSeconds", "store.connect_timeout_seconds"),
+        ("spec.database.schema", "store.schema"),
+        ("spec.session.maxDays", "session.max_days"),
+        ("spec.upstreams[].priority", "upstreams.priority"),
+        ("spec.upstreams[].weight", "upstreams.weight"),
+        ("spec.upstreams[].maxConcurrent", "upstreams.max_concurrent"),
+        ("spec.admin.spendRetentionMonths", "admin.spend_retention_months"),
+        ("spec.autoIncludeBuiltinModels", "auto_include_builtin_models"),
+        ("spec.enforcement.failClosedOnError", "enforcement.fail_closed_on_error"),
+    ];
+    const SAME_OF_POLICIES: [(&str, &str); 8] = [
+        ("spec.tokenLimits.maxInputTokens", "limits.max_input_tokens"),
+        ("spec.tokenLimits.maxOutputTokens", "limits.max_output_tokens"),
+        ("spec.tokenLimits.tokensPerMinute", "limits.tokens_per_minute"),
+        ("spec.tokenLimits.tokensPerDay", "limits.tokens_per_day"),
+        ("spec.tokenLimits.tokensPerMonth", "limits.tokens_per_month"),
+        ("spec.tokenLimits.requestsPerMinute", "limits.requests_per_minute"),
+        ("spec.tokenLimits.concurrentRequests", "limits.concurrent_requests"),
+        ("spec.retention.transcriptDays", "retention.transcript_days"),
+    ];
+    let schemas = schemas();
+    let of_policies = SAME_OF_POLICIES.map(|(ours, theirs)| (1, ours, format!("managed.policies.{theirs}")));
+    for (kind, ours, theirs) in SAME.map(|(ours, theirs)| (0, ours, theirs.to_owned())).into_iter().chain(of_policies) {
+        let node = nodes(&schemas[kind].1).into_iter().find(|node| node.path == ours).unwrap();
+        let file = of_the_file(&theirs);
+        assert!(file.is_object(), "{theirs} is no key of the file");
+        for word in ["minimum", "maximum", "enum", "default"] {
+            let number = |value: &Value| value.as_f64();
+            let (one, other) = (&node.schema[word], &file[word]);
+            let same = one == other || (one.is_number() && number(one) == number(other));
+            assert!(same, "{ours} and {theirs}: {word} is {one} and {other}");
+        }
     }
 }

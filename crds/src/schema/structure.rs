@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 type Object = Map<String, Value>;
 
-/// A field that is left out is absent, never null: the API server drops a null where the schema does not speak of it.
+/// A field that is left out is absent; a null is refused as any wrong type is.
 #[derive(Debug, Clone)]
 pub(super) struct WithoutNull;
 

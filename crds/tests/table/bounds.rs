@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Case, Change, accepted,
-    objects::{full_gateway, full_policy, other_gateway, other_policy},
+    objects::full,
     refused,
     schema::{Node, at, nodes, place, schemas},
     unfit,
@@ -17,8 +17,7 @@ const TIED: [&str; 2] = ["spec.exposure.kind", "spec.oidc.tokenEndpointAuthMetho
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (kind, schema) in schemas() {
-        let full =
-            if kind == "ClaudeGateway" { [full_gateway(), other_gateway()] } else { [full_policy(), other_policy()] };
+        let full = full(&kind);
         for node in nodes(&schema).iter().filter(|node| node.path.starts_with("spec.") && !node.is_kubernetes_own()) {
             for object in &full {
                 if let Some(place) = place(object, &node.path) {
@@ -118,7 +117,7 @@ impl Edge<'_> {
         if self.node.number("minItems").is_some() {
             cases.push(self.unfit("no entry", json!([])));
         }
-        if self.node.schema["x-kubernetes-list-type"] != "atomic" {
+        if self.node.is_merged() {
             let twice = self.put(json!([entries[0], entries[0]]));
             cases.push(unfit(&format!("{}: an entry twice", self.place), twice, &format!("{}[1]", self.place)));
         }
@@ -145,21 +144,4 @@ impl Edge<'_> {
             })
             .collect()
     }
-}
-
-/// Nodes that no object of the table has, and that no case can be about.
-pub fn untouched() -> Vec<String> {
-    let mut untouched = Vec::new();
-    for (kind, schema) in schemas() {
-        let full =
-            if kind == "ClaudeGateway" { [full_gateway(), other_gateway()] } else { [full_policy(), other_policy()] };
-        let spec =
-            nodes(&schema).into_iter().filter(|node| node.path.starts_with("spec.") && !node.is_kubernetes_own());
-        for node in spec.filter(|node| !node.path.contains("{}")) {
-            if !full.iter().any(|object| place(object, &node.path).is_some()) {
-                untouched.push(node.path);
-            }
-        }
-    }
-    untouched
 }

@@ -212,6 +212,14 @@ pub fn other_policy() -> Value {
     )
 }
 
+/// Those of a kind that say everything between them.
+pub fn full(kind: &str) -> [Value; 2] {
+    match kind {
+        "ClaudeGateway" => [full_gateway(), other_gateway()],
+        _ => [full_policy(), other_policy()],
+    }
+}
+
 /// Every object that has to be accepted as it stands.
 pub fn all() -> [(&'static str, Value); 6] {
     [

@@ -19,8 +19,9 @@ impl Node {
         self.schema["type"] == kind
     }
 
-    pub fn rules(&self) -> impl Iterator<Item = &Value> {
-        self.schema["x-kubernetes-validations"].as_array().into_iter().flatten()
+    /// Entry by entry, so none stands twice.
+    pub fn is_merged(&self) -> bool {
+        ["set", "map"].iter().any(|kind| self.schema["x-kubernetes-list-type"] == *kind)
     }
 
     /// Kubernetes' own types, which are explained and judged there.
