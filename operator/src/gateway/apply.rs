@@ -1,0 +1,1 @@
+//! The step `apply` of a reconcile.

@@ -1,0 +1,1 @@
+//! The step `build` of a reconcile.

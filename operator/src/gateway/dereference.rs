@@ -1,0 +1,1 @@
+//! The step `dereference` of a reconcile.

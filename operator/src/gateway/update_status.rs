@@ -1,0 +1,1 @@
+//! The step `update_status` of a reconcile.

@@ -1,0 +1,1 @@
+//! The step `validate` of a reconcile.

@@ -1,0 +1,1 @@
+//! The `UserPolicy` controller: one policy, one row, one revision.
