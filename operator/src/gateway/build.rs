@@ -1,1 +1,0 @@
-//! The step `build` of a reconcile.
