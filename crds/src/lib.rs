@@ -4,13 +4,18 @@
 //! list and map has a bound; what one object can show to be wrong, the schema refuses with a remedy. The ranges are those of
 //! `gateway.yaml` and of a policy row, which the operator renders from these types. No client, no I/O.
 
+#![expect(unreachable_pub, reason = "KubeSchema copies each type into the function that makes its schema")]
+
+pub mod files;
 pub mod gateway;
+pub mod permission;
 pub mod policy;
 mod schema;
 mod secret;
 mod text;
 
 pub use gateway::{ClaudeGateway, ClaudeGatewaySpec, ClaudeGatewayStatus};
+pub use permission::NotPermitted;
 pub use policy::{UserPolicy, UserPolicySpec, UserPolicyStatus};
 pub use secret::{CaCertificate, ConfigMapKeyRef, CredentialsRef, SecretKeyRef};
 

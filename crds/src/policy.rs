@@ -34,14 +34,24 @@ use crate::{schema, text};
     schema = "manual",
     selectable = ".spec.gatewayRef.name",
     selectable = ".spec.gatewayRef.namespace",
-    printcolumn(name = "Gateway", type_ = "string", json_path = ".spec.gatewayRef.name", description = "Whose policy it is."),
+    printcolumn(
+        name = "Gateway",
+        type_ = "string",
+        json_path = ".spec.gatewayRef.name",
+        description = "Whose policy it is."
+    ),
     printcolumn(
         name = "Priority",
         type_ = "integer",
         json_path = ".spec.priority",
         description = "Higher is tried first."
     ),
-    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode", description = "Whether it decides, or is on trial."),
+    printcolumn(
+        name = "Mode",
+        type_ = "string",
+        json_path = ".spec.mode",
+        description = "Whether it decides, or is on trial."
+    ),
     printcolumn(
         name = "Accepted",
         type_ = "string",

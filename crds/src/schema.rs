@@ -4,7 +4,7 @@
 mod structure;
 
 use k8s_openapi::{
-    api::core::v1::{Affinity, ResourceRequirements, Toleration},
+    api::core::v1::{Affinity, Toleration},
     apimachinery::pkg::apis::meta::v1::Condition,
 };
 use kube::core::schema::StructuralSchemaRewriter;

@@ -8,17 +8,18 @@ use crate::text;
 
 /// A NetworkPolicy that lets through what the gateway needs, and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct NetworkPolicy {
     /// Make it. False where another team's policies do this.
+    #[serde(default = "yes")]
     pub enabled: bool,
     /// The namespaces whose pods may connect, such as the ingress controller's and Prometheus's. Empty: all of the cluster.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "text::namespaces")]
     pub ingress_namespaces: Vec<String>,
     /// Where the pods may connect to besides name servers, and besides every public address on port 443: a database, an
     /// identity provider or a proxy within the company.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["cidr", "port"]))]
     pub egress: Vec<Egress>,
 }
@@ -56,4 +57,3 @@ pub struct Proxy {
     #[serde(default)]
     pub is_egress_boundary: bool,
 }
-

@@ -11,44 +11,47 @@ use crate::schema;
 
 /// Prometheus metrics of the pods.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
     "self.port != 8080",
     "port is the one that the gateway itself serves: choose another",
 ))]
 pub struct Metrics {
     /// Serve them.
+    #[serde(default = "yes")]
     pub enabled: bool,
     /// The port of the pods that serves them and nothing else.
+    #[serde(default = "prometheus")]
     #[schemars(range(min = 1_024, max = 65_535))]
     pub port: u16,
     /// A ServiceMonitor of the Prometheus operator; present, it is made.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_monitor: Option<ServiceMonitor>,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { enabled: yes(), port: 9_464, service_monitor: None }
+        Self { enabled: yes(), port: prometheus(), service_monitor: None }
     }
 }
 
 /// A ServiceMonitor of the Prometheus operator.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct ServiceMonitor {
     /// Seconds between two scrapes.
+    #[serde(default = "half_a_minute")]
     #[schemars(range(min = 5, max = 3_600))]
     pub interval_seconds: u32,
     /// Labels by which your Prometheus finds it.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(transform = schema::short_map)]
     pub labels: BTreeMap<String, String>,
 }
 
 impl Default for ServiceMonitor {
     fn default() -> Self {
-        Self { interval_seconds: 30, labels: BTreeMap::new() }
+        Self { interval_seconds: half_a_minute(), labels: BTreeMap::new() }
     }
 }
 
@@ -73,4 +76,12 @@ impl LogLevel {
             Self::Error => "error",
         }
     }
+}
+
+fn prometheus() -> u16 {
+    9_464
+}
+
+fn half_a_minute() -> u32 {
+    30
 }

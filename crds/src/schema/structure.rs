@@ -65,7 +65,7 @@ impl Transform for Served {
 /// A choice of keys is `oneOf` to JSON Schema, whose refusal names none of them.
 fn name_the_choices(object: &mut Object) {
     let Some(Value::Array(choices)) = object.get("oneOf") else { return };
-    let keys: Option<Vec<_>> = choices.iter().map(only_required).collect();
+    let keys: Option<Vec<String>> = choices.iter().map(|choice| only_required(choice).map(str::to_owned)).collect();
     let Some(keys) = keys else { return };
     object.remove("oneOf");
     let present: Vec<_> = keys.iter().map(|key| format!("has(self.{key})")).collect();
