@@ -149,7 +149,7 @@ fn fresh(random: &dyn SecureRandom) -> Result<SigningKey, KeysError> {
 }
 
 /// The id that pods derive from the same secret and report in their rows.
-fn id_of(secret: &str) -> Option<String> {
+pub(super) fn id_of(secret: &str) -> Option<String> {
     let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(secret.as_bytes());
     let mut id = [0; 8];
     extracted.expand(&[b"kid/v1"], IdLength).ok()?.fill(&mut id).ok()?;

@@ -10,6 +10,8 @@ pub mod condition;
 pub mod controller;
 pub mod dereference;
 pub mod drift;
+#[cfg(test)]
+mod fixtures;
 pub mod issuer;
 pub mod keys;
 pub mod kinds;

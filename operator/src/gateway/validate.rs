@@ -1,28 +1,27 @@
 //! Judges a gateway and what it refers to; pure. What passes is a [`ValidatedGateway`], and nothing downstream sees anything
 //! else.
 
-use std::{collections::BTreeMap, io, path::Path};
+mod database;
+mod file;
+mod values;
 
 use aws_lc_rs::digest;
 use crds::{
-    ClaudeGateway, ClaudeGatewaySpec, PERMITTED_USE,
+    ClaudeGateway, ClaudeGatewaySpec,
     gateway::{
-        database::{Database, SslMode},
         exposure::{ExposureKind, Tls},
         image::Image,
     },
 };
-use gateway_config::{Config, Environment, Files};
 use kube::ResourceExt;
-use secrecy::SecretString;
 use url::Url;
 
+use self::{database::database, file::judge_file, values::Values};
 use super::{
     condition::{Finding, Reason},
     dereference::{Dereferenced, Foreign},
     kinds::{self, Kind},
-    references::{self, References, CONFIG_MAPS, SECRETS},
-    rendering::{self, Decided},
+    references::{self, References},
 };
 use crate::store::DatabaseAccess;
 
@@ -117,85 +116,6 @@ fn identity(gateway: &ClaudeGateway) -> Result<Identity, Finding> {
     Ok(Identity { namespace: gateway.namespace().unwrap_or_default(), name, uid: gateway.uid().unwrap_or_default() })
 }
 
-/// What the references hold.
-struct Values<'a> {
-    secrets: BTreeMap<&'a str, &'a BTreeMap<String, Vec<u8>>>,
-    config_maps: BTreeMap<&'a str, &'a BTreeMap<String, Vec<u8>>>,
-}
-
-impl<'a> Values<'a> {
-    fn of(world: &'a Dereferenced) -> Result<Self, Finding> {
-        let mut values = Self { secrets: BTreeMap::new(), config_maps: BTreeMap::new() };
-        for (name, secret) in &world.secrets {
-            values.secrets.insert(name, found_secret(name, secret)?);
-        }
-        for (name, map) in &world.config_maps {
-            let Foreign::Found(data) = map else {
-                let message = format!("The ConfigMap {name} does not exist. Make it; it is used as soon as it is there.");
-                return Err(Finding::bad(Reason::ConfigMapMissing, message));
-            };
-            values.config_maps.insert(name, data);
-        }
-        for (name, keys) in world.references.mounted.iter().chain(&world.references.private) {
-            keys.iter().try_for_each(|key| values.secret(name, key).map(drop))?;
-        }
-        for (name, keys) in &world.references.config_maps {
-            keys.iter().try_for_each(|key| values.config_map(name, key).map(drop))?;
-        }
-        Ok(values)
-    }
-
-    fn secret(&self, name: &str, key: &str) -> Result<&'a [u8], Finding> {
-        let value = self.secrets.get(name).and_then(|data| data.get(key));
-        value.map(Vec::as_slice).ok_or_else(|| {
-            let message = format!("The Secret {name} has no key {key}. Add it, or correct the reference.");
-            Finding::bad(Reason::SecretKeyMissing, message)
-        })
-    }
-
-    fn config_map(&self, name: &str, key: &str) -> Result<&'a [u8], Finding> {
-        let value = self.config_maps.get(name).and_then(|data| data.get(key));
-        value.map(Vec::as_slice).ok_or_else(|| {
-            let message = format!("The ConfigMap {name} has no key {key}. Add it, or correct the reference.");
-            Finding::bad(Reason::ConfigMapKeyMissing, message)
-        })
-    }
-
-    fn text(&self, name: &str, key: &str) -> Result<String, Finding> {
-        let text = std::str::from_utf8(self.secret(name, key)?).map_err(|_| {
-            let message = format!("The key {key} of the Secret {name} is not text. Put the value itself into it.");
-            Finding::bad(Reason::ConfigurationInvalid, message)
-        })?;
-        Ok(text.trim().to_owned())
-    }
-
-    fn ca(&self, certificate: &crds::CaCertificate) -> Result<String, Finding> {
-        let pem = match certificate {
-            crds::CaCertificate::SecretRef(key) => self.secret(&key.name, &key.key)?,
-            crds::CaCertificate::ConfigMapRef(key) => self.config_map(&key.name, &key.key)?,
-        };
-        Ok(String::from_utf8_lossy(pem).into_owned())
-    }
-}
-
-fn found_secret<'a>(name: &str, secret: &'a Foreign) -> Result<&'a BTreeMap<String, Vec<u8>>, Finding> {
-    match secret {
-        Foreign::Found(data) => Ok(data),
-        Foreign::Missing => {
-            let message = format!("The Secret {name} does not exist. Make it; it is used as soon as it is there.");
-            Err(Finding::bad(Reason::SecretMissing, message))
-        }
-        Foreign::NotPermitted => {
-            let (label, value) = PERMITTED_USE;
-            let message = format!(
-                "The Secret {name} may not be used by gateways. Whoever owns it can permit that with the label \
-                 {label}={value}."
-            );
-            Err(Finding::bad(Reason::SecretNotPermitted, message))
-        }
-    }
-}
-
 /// Whether the cluster has the kinds that this gateway asks for.
 fn served(spec: &ClaudeGatewaySpec, served: &[Kind]) -> Result<(), Finding> {
     let route = (spec.exposure.kind == ExposureKind::HttpRoute).then_some((Kind::HttpRoute, "exposure.kind"));
@@ -229,84 +149,6 @@ fn image(image: Option<&Image>, default: Option<&str>) -> Result<String, Finding
         (None, Some(tag)) if image.repository.is_some() || image.tag.is_some() => format!("{repository}:{tag}"),
         (None, _) => default.map_or_else(|| repository.to_owned(), str::to_owned),
     })
-}
-
-/// How the operator reaches the database, and the URL that pods are given.
-fn database(database: &Database, values: &Values<'_>) -> Result<(DatabaseAccess, String), Finding> {
-    let invalid = |message: &str| Finding::bad(Reason::DatabaseUrlInvalid, message);
-    let url = match (&database.url_secret_ref, &database.host) {
-        (Some(key), _) => values.text(&key.name, &key.key)?,
-        (None, Some(host)) => written(database, host),
-        (None, None) => return Err(invalid("database names no server: write urlSecretRef, or host and name.")),
-    };
-    let mut bare = Url::parse(&url)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "postgres" | "postgresql") && url.has_host())
-        .ok_or_else(|| invalid("The database's URL cannot be read. Write one such as postgres://db.example.com:5432/gateway into the Secret."))?;
-    let cleared = bare.set_password(None).and_then(|()| bare.set_username(""));
-    cleared.map_err(|()| invalid("The database's URL cannot be read. Write one with a host into the Secret."))?;
-    let (username, password) = match &database.migration_secret_ref {
-        Some(role) => {
-            let password = values.text(&role.name, &role.password_key)?;
-            (Some(values.text(&role.name, &role.username_key)?), Some(SecretString::from(password)))
-        }
-        None => (None, None),
-    };
-    let ca_pem = database.ca_certificate.as_ref().map(|ca| values.ca(ca)).transpose()?;
-    let access = DatabaseAccess { url: url.into(), username, password, schema: database.schema.clone(), ca_pem };
-    Ok((access, bare.into()))
-}
-
-fn written(database: &Database, host: &str) -> String {
-    let port = database.port.unwrap_or(5432);
-    let name = database.name.as_deref().unwrap_or_default();
-    let default = if database.ca_certificate.is_some() { SslMode::VerifyFull } else { SslMode::Require };
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    format!("postgres://{host}:{port}/{name}?sslmode={}", database.ssl_mode.unwrap_or(default).word())
-}
-
-/// Reads the file as a pod would, with the values that pods will find.
-fn judge_file(spec: &ClaudeGatewaySpec, database_url: &str, values: &Values<'_>) -> Result<(), Finding> {
-    // Whatever the login and the keys will be, they are of this form.
-    let stand_in = Decided {
-        database_url: database_url.to_owned(),
-        username: "pods".to_owned(),
-        password_path: format!("{}/password", rendering::CONFIG),
-        key_ids: vec!["key".to_owned()],
-    };
-    let text = rendering::tree(spec, &stand_in).to_string();
-    let environment: Environment = [("CLAUDE_GATEWAY_LOG_LEVEL", spec.log_level.word())].into_iter().collect();
-    match Config::parse(&text, &environment, &Mounted(values)) {
-        Ok(_) => Ok(()),
-        Err(errors) => {
-            let errors = errors.to_string().lines().map(str::trim).collect::<Vec<_>>().join("; ");
-            Err(Finding::bad(Reason::ConfigurationInvalid, format!("The gateway would not start: {errors}")))
-        }
-    }
-}
-
-/// The volumes of a pod.
-struct Mounted<'a>(&'a Values<'a>);
-
-impl Files for Mounted<'_> {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let missing = || io::Error::from(io::ErrorKind::NotFound);
-        let part = |below: &str| {
-            let inside = path.strip_prefix(below).ok()?.to_str()?;
-            inside.split_once('/')
-        };
-        if let Some((name, key)) = part(SECRETS) {
-            return self.0.secret(name, key).map(<[u8]>::to_vec).map_err(|_| missing());
-        }
-        if let Some((name, key)) = part(CONFIG_MAPS) {
-            return self.0.config_map(name, key).map(<[u8]>::to_vec).map_err(|_| missing());
-        }
-        // What the operator itself puts there.
-        match path.starts_with(rendering::CONFIG) || path.starts_with(rendering::KEYS) {
-            true => Ok([b'x'; 64].to_vec()),
-            false => Err(missing()),
-        }
-    }
 }
 
 fn lasting_values(spec: &ClaudeGatewaySpec, values: &Values<'_>) -> Result<String, Finding> {
@@ -345,3 +187,7 @@ pub fn tls_secret(gateway: &ValidatedGateway) -> Option<String> {
         Tls::CertManager(_) => Some(kinds::certificate(&gateway.identity.name)),
     }
 }
+
+#[cfg(test)]
+#[path = "validate/tests.rs"]
+mod tests;
