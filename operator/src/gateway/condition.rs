@@ -7,9 +7,22 @@ use std::fmt;
 /// The API's own bound is 32 KiB; a person reads less.
 const MESSAGE: usize = 1024;
 
-/// Why a condition is as it is. The reference in `docs/` lists each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reason {
+/// The set is closed: a reason that is not named here cannot be said, and `docs/conditions.md` explains each.
+macro_rules! reasons {
+    ($($name:ident),* $(,)?) => {
+        /// Why a condition is as it is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason {
+            $($name),*
+        }
+
+        impl Reason {
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+reasons![
     // Everything is as it should be.
     Available,
     RolledOut,
@@ -55,7 +68,7 @@ pub enum Reason {
     ApplyFailed,
     // Ours.
     OperatorFault,
-}
+];
 
 impl Reason {
     /// Trying again does not help: somebody has to change something.
@@ -161,5 +174,15 @@ mod tests {
             let message = Finding::bad(Reason::ApplyFailed, text).message().to_owned();
             assert!(message.len() <= 1024 && message.ends_with('…'), "{}", message.len());
         }
+    }
+
+    #[test]
+    fn b5_every_reason_is_explained() {
+        let page = include_str!("../../../docs/conditions.md");
+        for reason in Reason::ALL {
+            assert!(page.contains(&format!("| `{reason}` |")), "{reason}");
+        }
+        let told = page.lines().filter(|line| line.starts_with("| `") && line.matches('|').count() == 3);
+        assert_eq!(told.count(), Reason::ALL.len(), "no reason is explained that nobody says");
     }
 }
