@@ -1,7 +1,8 @@
 // The certified OpenID provider with people of ours: somebody else's idea of the protocol, to test against.
 //
-// One argument, JSON: {"port": 0, "redirect_uris": ["…"], "id_token_alg": "RS256"}. Says {"issuer": "…"} when it listens,
-// and ends when its input does. Two clients, one for each way to send a secret: "basic" and "post", both with the secret
+// One argument, JSON: {"port": 0, "issuer": "…", "redirect_uris": ["…"], "id_token_alg": "RS256"}. The issuer is its own URL
+// unless one is named, under which a proxy publishes it. Says {"issuer": "…", "port": …} when it listens, and ends when its
+// input does. Two clients, one for each way to send a secret: "basic" and "post", both with the secret
 // "a-secret-of-the-cast". Tests write to /cast/people/<sub>; /cast/asked counts what the token endpoint granted.
 
 import { createServer } from 'node:http';
@@ -34,7 +35,8 @@ const key = (type, parameters, alg) => ({
 
 const server = createServer();
 await new Promise((listening) => server.listen(options.port, '127.0.0.1', listening));
-const issuer = `http://127.0.0.1:${server.address().port}`;
+const { port } = server.address();
+const issuer = options.issuer ?? `http://127.0.0.1:${port}`;
 
 const provider = new Provider(issuer, {
   clients: [client('basic', 'client_secret_basic'), client('post', 'client_secret_post')],
@@ -51,6 +53,7 @@ const provider = new Provider(issuer, {
   },
   ttl: { Session: 86400, Grant: 86400, Interaction: 3600, IdToken: 300, AccessToken: 300, RefreshToken: 86400 },
 });
+provider.proxy = Boolean(options.issuer);
 provider.on('grant.success', ({ oidc }) => { asked[oidc.params.grant_type] += 1; });
 provider.on('server_error', (_, error) => { console.error(error); });
 
@@ -98,4 +101,4 @@ server.on('request', (request, response) => {
 });
 
 process.stdin.resume().on('end', () => process.exit(0));
-console.log(JSON.stringify({ issuer }));
+console.log(JSON.stringify({ issuer, port }));

@@ -1,5 +1,7 @@
-//! The cast (identity providers, model providers, Postgres, the gateway, Claude Code) and the promises checked against it.
+//! The cast (identity providers, model providers, Postgres, the gateway, Claude Code), the Kubernetes they meet in, and the
+//! promises checked against it.
 //!
-//! The gateway is a black box here: nothing in this crate knows its rooms.
+//! The gateway, the operator and the chart are black boxes here: nothing in this crate knows their rooms.
 
 pub mod cast;
+pub mod cluster;

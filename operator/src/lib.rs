@@ -10,4 +10,5 @@ pub mod clock;
 pub mod engine;
 pub mod gateway;
 pub mod policy;
+pub mod run;
 pub mod store;

@@ -9,11 +9,11 @@ use std::{
 use anyhow::Result;
 
 /// A shell that waits for the end of its input, and then runs its script. Dropped, it runs it and is waited for.
-pub(super) struct Leash(Child);
+pub(crate) struct Leash(Child);
 
 impl Leash {
     /// The arguments are `$1`, `$2`, … of the script.
-    pub(super) fn new<A: AsRef<OsStr>>(script: &str, arguments: impl IntoIterator<Item = A>) -> Result<Self> {
+    pub(crate) fn new<A: AsRef<OsStr>>(script: &str, arguments: impl IntoIterator<Item = A>) -> Result<Self> {
         // Its own process group: a Ctrl-C meant for us must not break it.
         let child = Command::new("/bin/sh")
             .arg("-c")

@@ -8,7 +8,7 @@ pub mod fleet;
 pub mod forward_proxy;
 pub mod gateway;
 pub mod kept;
-mod leash;
+pub(crate) mod leash;
 pub mod length;
 pub mod load_balancer;
 pub mod name_server;

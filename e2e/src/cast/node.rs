@@ -1,6 +1,7 @@
 //! The parts that npm brings: the certified OpenID provider, a real browser, and Claude Code's own binary.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -22,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// npm `oidc-provider`, with Alice, Bob, Carol and Dave; it ends with us, for its input ends then.
 pub struct CertifiedProvider {
     issuer: String,
+    server: SocketAddr,
     client: Client,
     _child: Child,
 }
@@ -57,13 +59,28 @@ impl CertifiedProvider {
 
     /// The algorithm of the ID tokens: `RS256` or `ES256`.
     pub async fn signing_with(algorithm: &str, redirect_uris: &[&str]) -> Result<Self> {
-        let options = json!({"redirect_uris": redirect_uris, "id_token_alg": algorithm});
-        let mut child = script("oidc-provider.mjs", &options)?.stdin(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        Self::with(&json!({"redirect_uris": redirect_uris, "id_token_alg": algorithm})).await
+    }
+
+    /// Known to the world by this URL, under which somebody publishes its [`server`](Self::server).
+    pub async fn published_as(issuer: &str, redirect_uris: &[&str]) -> Result<Self> {
+        Self::with(&json!({"issuer": issuer, "redirect_uris": redirect_uris})).await
+    }
+
+    async fn with(options: &Value) -> Result<Self> {
+        let mut child = script("oidc-provider.mjs", options)?.stdin(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut said = BufReader::new(child.stdout.take().context("its output")?).lines();
         let line = timeout(PATIENCE, said.next_line()).await.context("the provider does not start")??;
         let started: Value = serde_json::from_str(&line.context("the provider ended at once")?)?;
         let issuer = started["issuer"].as_str().context("an issuer")?.to_owned();
-        Ok(Self { client: Client::new(&issuer)?, issuer, _child: child })
+        let port = started["port"].as_u64().and_then(|port| port.try_into().ok()).context("a port")?;
+        let server = SocketAddr::from(([127, 0, 0, 1], port));
+        Ok(Self { client: Client::new(&format!("http://{server}"))?, issuer, server, _child: child })
+    }
+
+    /// Where it listens: plain HTTP on loopback.
+    pub fn server(&self) -> SocketAddr {
+        self.server
     }
 
     pub fn issuer(&self) -> &str {

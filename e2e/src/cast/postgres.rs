@@ -7,6 +7,8 @@
 
 use std::{
     fs,
+    io::Write,
+    net::Ipv4Addr,
     os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
     process::Stdio,
@@ -45,6 +47,11 @@ pub struct Postgres {
 impl Postgres {
     /// A new server with an empty `postgres` database.
     pub async fn start() -> Result<Self> {
+        Self::at(Ipv4Addr::LOCALHOST).await
+    }
+
+    /// One that also listens there, for whoever knows a role and its password.
+    pub async fn at(address: Ipv4Addr) -> Result<Self> {
         let installed = installed_server()?;
         let home = tempfile::Builder::new().prefix("cast-postgres-").tempdir()?;
         let installation_dir = match geteuid().is_root() {
@@ -55,6 +62,9 @@ impl Postgres {
         let leash = Leash::new(LEASH, [&installation_dir.join("bin/pg_ctl"), &data_dir, home.path()])?;
         let mut server = PostgreSQL::new(settings(installation_dir, data_dir, home.path()));
         server.setup().await.context("initdb")?;
+        if !address.is_loopback() {
+            serve_at(address, &server.settings().data_dir)?;
+        }
         server.start().await.context("pg_ctl start")?;
         Ok(Self { server, _leash: leash, _home: home, databases: AtomicU32::new(0) })
     }
@@ -165,6 +175,16 @@ impl Drop for Postgres {
         // A stopped process would never hear that it should end.
         let _ = self.resume();
     }
+}
+
+/// Its own URLs stay those of loopback, where it listens, too.
+fn serve_at(address: Ipv4Addr, data_dir: &Path) -> Result<()> {
+    let append = |file: &str, line: String| {
+        let mut file = fs::File::options().append(true).open(data_dir.join(file))?;
+        writeln!(file, "{line}")
+    };
+    append("postgresql.conf", format!("listen_addresses = '127.0.0.1,{address}'"))?;
+    Ok(append("pg_hba.conf", "host all all 0.0.0.0/0 scram-sha-256".to_owned())?)
 }
 
 /// A small pool for a test's own look at the tables.

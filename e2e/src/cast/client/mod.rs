@@ -71,6 +71,11 @@ impl Client {
         Ok(Self { base, address, tls: None, bearer: None })
     }
 
+    /// For any base URL, whose host is at this address.
+    pub fn at(base: &str, address: SocketAddr) -> Result<Self> {
+        Ok(Self { base: Url::parse(base)?, address, tls: None, bearer: None })
+    }
+
     /// Connects there, whatever the URL's host says.
     pub fn connecting_to(mut self, address: SocketAddr) -> Self {
         self.address = address;

@@ -1,0 +1,37 @@
+//! The files that follow from the types: the CRDs of the chart, and the reference.
+
+mod reference;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+use crate::{ClaudeGateway, UserPolicy};
+
+/// A file of the repository, by its path from the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GeneratedFile {
+    pub path: &'static str,
+    pub text: String,
+}
+
+/// Both, as they are installed.
+pub fn definitions() -> [CustomResourceDefinition; 2] {
+    [ClaudeGateway::crd(), UserPolicy::crd()]
+}
+
+/// # Errors
+/// A definition that YAML cannot say.
+pub fn generated() -> Result<Vec<GeneratedFile>, serde_saphyr::ser::Error> {
+    let [gateways, policies] = definitions();
+    Ok(vec![
+        GeneratedFile {
+            path: "charts/claude-gateway-operator/files/crds/claudegateways.yaml",
+            text: serde_saphyr::to_string(&gateways)?,
+        },
+        GeneratedFile {
+            path: "charts/claude-gateway-operator/files/crds/userpolicies.yaml",
+            text: serde_saphyr::to_string(&policies)?,
+        },
+        GeneratedFile { path: "docs/reference.md", text: reference::page(&[gateways, policies]) },
+    ])
+}

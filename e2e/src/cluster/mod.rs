@@ -1,0 +1,30 @@
+//! A Kubernetes of a test's own, from its own servers' programs: nothing in it is a fake.
+//!
+//! Invariant: what was started ends with its handle, and with the process that holds that, also one that is killed: no
+//! process, mount, cgroup or file is left. The machine's network and files are untouched.
+
+mod audit;
+mod cgroup;
+mod daemon;
+mod front;
+mod ground;
+mod image;
+mod kubeconfig;
+mod kubectl;
+mod namespaces;
+mod node;
+mod plane;
+mod programs;
+mod whole;
+
+pub use audit::{Call, Mark};
+pub use daemon::Daemon;
+pub use front::Front;
+pub use image::Image;
+pub use kubeconfig::Kubeconfig;
+pub use kubectl::Kubectl;
+pub use namespaces::{HEAD, Visit};
+pub use node::Node;
+pub use plane::Plane;
+pub use programs::Programs;
+pub use whole::Cluster;

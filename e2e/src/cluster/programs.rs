@@ -1,0 +1,44 @@
+//! The programs that Kubernetes is made of, built from Go modules outside the tree (`tools/cluster-programs`).
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context, Result, ensure};
+use tokio::process::Command;
+
+const PLANE: &[&str] = &["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
+
+/// The folder they are in.
+#[derive(Debug, Clone)]
+pub struct Programs(PathBuf);
+
+impl Programs {
+    /// What a control plane needs. Built first where they are missing, which takes minutes and happens once.
+    pub async fn for_plane() -> Result<Self> {
+        Self::built(PLANE).await
+    }
+
+    /// All of them.
+    pub async fn for_cluster() -> Result<Self> {
+        Self::built(&[]).await
+    }
+
+    pub fn path(&self, program: &str) -> PathBuf {
+        self.0.join(program)
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    async fn built(which: &[&str]) -> Result<Self> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/cluster-programs");
+        let mut command = Command::new(&script);
+        command.args(which).stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
+        let output = command.output().await.with_context(|| format!("running {}", script.display()))?;
+        ensure!(output.status.success(), "{}: {}", script.display(), output.status);
+        Ok(Self(String::from_utf8(output.stdout)?.trim().into()))
+    }
+}
