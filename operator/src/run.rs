@@ -28,6 +28,7 @@ use crate::{
         settings::Settings,
     },
     gateway::{controller, drift::Memory, issuer::Issuers, kinds::OPTIONAL, probe::Prober, reconcile::Context},
+    policy::Policies,
     store::Stores,
 };
 
@@ -66,7 +67,8 @@ pub async fn run(settings: Settings, told: impl Future<Output = ()>) -> anyhow::
     let client = access::controllers(config, &fence, &progress)?;
     let (stop, stopped) = watch::channel(false);
     let mut controllers = JoinSet::new();
-    lead(&settings, client, &health, (metrics, stopped), &mut controllers).await;
+    let surroundings = surroundings(&settings, client, metrics, stopped);
+    lead(&settings, &surroundings, fence, &health, &mut controllers).await;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "reconciling");
     tokio::select! {
         () = &mut told => {}
@@ -84,35 +86,48 @@ pub async fn run(settings: Settings, told: impl Future<Output = ()>) -> anyhow::
     Ok(())
 }
 
+fn surroundings(
+    settings: &Settings,
+    client: Client,
+    metrics: Arc<Metrics>,
+    stop: watch::Receiver<bool>,
+) -> Arc<Surroundings> {
+    let events = Arc::new(Events::new(client.clone(), settings.pod_name.clone()));
+    Arc::new(Surroundings { client, metrics, events, places: Arc::new(Semaphore::new(PLACES)), stop })
+}
+
 /// Starts every controller in every scope.
 async fn lead(
     settings: &Settings,
-    client: Client,
+    surroundings: &Arc<Surroundings>,
+    fence: Fence,
     health: &Arc<Health>,
-    (metrics, stop): (Arc<Metrics>, watch::Receiver<bool>),
     controllers: &mut JoinSet<()>,
 ) {
+    let Surroundings { client, metrics, events, places: _, stop } = &**surroundings;
     let discovery = Arc::new(Discovery::of(&OPTIONAL));
-    discovery.look(&client).await;
-    let events = Arc::new(Events::new(client.clone(), settings.pod_name.clone()));
-    let random = Arc::new(SystemRandom::new());
+    discovery.look(client).await;
+    let stores = Arc::new(Stores::default());
+    let issuers = Issuers::new(Egress::new(way_out()));
     let context = Arc::new(Context {
         client: client.clone(),
         clock: Arc::new(SystemClock),
-        prober: Prober::new(Arc::new(Stores::default()), Issuers::new(Egress::new(way_out())), random),
+        prober: Prober::new(stores.clone(), issuers, Arc::new(SystemRandom::new())),
         discovery,
         events: events.clone(),
         metrics: metrics.clone(),
         memory: Memory::default(),
         default_image: settings.gateway_image.clone(),
     });
-    let places = Arc::new(Semaphore::new(PLACES));
-    let surroundings = Arc::new(Surroundings { client, metrics, events, places, stop });
     controllers.spawn(controller::discover(context.clone()));
-    for scope in Scope::of(&settings.watch_namespaces) {
+    let scopes = Scope::of(&settings.watch_namespaces);
+    for scope in scopes.clone() {
         let filled = health.cache();
         controllers.spawn(controller::run(context.clone(), surroundings.clone(), scope, filled));
     }
+    let told = (events.clone(), metrics.clone());
+    let policies = Arc::new(Policies::new(client.clone(), stores, fence, told, Arc::new(SystemClock)));
+    controllers.spawn(policies.run(scopes, stop.clone()));
     health.leads();
 }
 
