@@ -1,6 +1,9 @@
 //! One replica from its start to its end: it stands by, leads, and stops when it is told to or when it leads no more.
 
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, bail};
 use aws_lc_rs::rand::SystemRandom;

@@ -149,7 +149,7 @@ impl<K: Reconcilable> Controller<K> {
         let Self { name, queue, asked, writer, surroundings } = self;
         let cache = queue.cache.clone();
         let depth = queue.depth.clone();
-        let api = scope.api::<Guarded<K>>(&surroundings.client, &());
+        let api = scope.api::<Guarded<K>>(&surroundings.client);
         let watching = surroundings.clone();
         let watched = tokio::spawn(async move {
             let mut main = Main { writer, queue, filled, seen: HashMap::new(), gone };
@@ -268,7 +268,8 @@ impl<Reconcile> One<Reconcile> {
             Ok(parsed) => Arc::new(parsed.clone()),
             Err(invalid) => {
                 tracing::error!(kind = self.name, name = key.1, namespace = key.0, error = %invalid, "cannot be read");
-                let note = format!("This object cannot be read: {invalid}. Correct it, or delete it and apply it anew.");
+                let note =
+                    format!("This object cannot be read: {invalid}. Correct it, or delete it and apply it anew.");
                 let turn = Turn { warning: true, reason: "Malformed".to_owned(), note };
                 self.surroundings.events.publish(&reference, turn).await;
                 return (Outcome::Malformed, Action::await_change());

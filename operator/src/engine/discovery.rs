@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use kube::{Client, core::{ApiResource, GroupVersionKind}};
+use kube::{
+    Client,
+    core::{ApiResource, GroupVersionKind},
+};
 
 /// A cluster gets an API rarely; it is noticed within this.
 pub const LOOK: Duration = Duration::from_secs(30);

@@ -62,10 +62,12 @@ impl Events {
 }
 
 fn shortened(note: &str) -> String {
-    note.chars().scan(0, |bytes, c| {
-        *bytes += c.len_utf8();
-        (*bytes <= NOTE).then_some(c)
-    }).collect()
+    note.chars()
+        .scan(0, |bytes, c| {
+            *bytes += c.len_utf8();
+            (*bytes <= NOTE).then_some(c)
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -78,7 +80,8 @@ mod tests {
 
     #[tokio::test]
     async fn b6_equal_failures_are_one_turn_and_a_start_is_none() {
-        let (service, _server) = tower_test::mock::pair::<http::Request<kube::client::Body>, http::Response<kube::client::Body>>();
+        let (service, _server) =
+            tower_test::mock::pair::<http::Request<kube::client::Body>, http::Response<kube::client::Body>>();
         let events = Events::new(Client::new(service, "default"), None);
         assert!(!events.turned("a", &turn(false, "Ready")));
         assert!(events.turned("b", &turn(true, "SecretMissing")));

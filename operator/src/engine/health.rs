@@ -69,11 +69,12 @@ impl Health {
         let (probes, metrics) = (TcpListener::bind(probes).await?, TcpListener::bind(metrics).await?);
         let scraped = self.clone();
         let text = move || std::future::ready(scraped.metrics.text(&scraped.progress, Instant::now()));
-        let scrapes = axum::serve(metrics, Router::new().route("/metrics", get(text)));
+        let scrapes = axum::serve(metrics, Router::new().route("/metrics", get(text))).into_future();
         let (alive, ready) = (self.clone(), self);
         let livez = move || std::future::ready(verdict(alive.alive(Instant::now())));
         let readyz = move || std::future::ready(verdict(ready.ready()));
         let probed = axum::serve(probes, Router::new().route("/livez", get(livez)).route("/readyz", get(readyz)));
+        let probed = probed.into_future();
         tokio::try_join!(scrapes, probed).map(|_| ())
     }
 }

@@ -11,14 +11,14 @@ use std::{
 };
 
 use http::{Method, Request, Response};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Client, client::Body};
 use kube_lease_manager::{LeaseManagerBuilder, LeaseManagerError, LeaseParams};
 use tokio::{sync::watch, task::JoinHandle};
 use tower::{BoxError, Layer, Service};
 
-use super::fence::Fence;
+use super::{fence::Fence, progress::Heard};
 
 /// A lease that is not renewed for this long may be taken by another.
 const LEASE: Duration = Duration::from_secs(15);
@@ -153,9 +153,9 @@ where
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    type Response = Response<Body>;
+    type Response = Response<Heard>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Heard>, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context).map_err(Into::into)
@@ -169,14 +169,14 @@ where
         Box::pin(async move {
             let answer = answer.await.map_err(Into::into)?;
             if !renews || !answer.status().is_success() {
-                return Ok(answer.map(Body::wrap_body));
+                return Ok(answer.map(|body| body.map_err(Into::into).boxed_unsync()));
             }
             let (head, body) = answer.into_parts();
             let body = body.collect().await.map_err(Into::into)?.to_bytes();
             if holder(&body).is_some_and(|holder| holder == identity) {
                 fence.renewed(sent);
             }
-            Ok(Response::from_parts(head, Body::from(body)))
+            Ok(Response::from_parts(head, Full::new(body).map_err(|never| match never {}).boxed_unsync()))
         })
     }
 }
@@ -189,13 +189,14 @@ fn holder(body: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::Full;
     use tower::{ServiceExt, service_fn};
 
     use super::*;
 
     async fn answered(fence: &Fence, method: Method, status: u16, holder: &str) {
-        let lease = format!(r#"{{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{{}},"spec":{{"holderIdentity":"{holder}"}}}}"#);
+        let lease = format!(
+            r#"{{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{{}},"spec":{{"holderIdentity":"{holder}"}}}}"#
+        );
         let server = service_fn(move |_: Request<Body>| {
             let body = Full::new(bytes::Bytes::from(lease.clone()));
             async move { Ok::<_, BoxError>(Response::builder().status(status).body(body).unwrap()) }

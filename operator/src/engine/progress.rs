@@ -12,26 +12,29 @@ use std::{
 };
 
 use http::{Request, Response};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use kube::client::Body;
 use tower::{BoxError, Layer, Service};
 
 /// Without any word from any watch for this long, the process is to be started anew. An idle watch ends after 295 s.
 pub const SILENCE: Duration = Duration::from_secs(600);
 
+/// What an answer's body is once it is listened to.
+pub type Heard = UnsyncBoxBody<bytes::Bytes, BoxError>;
+
 /// Which resources were heard of, and when.
 #[derive(Debug, Clone)]
-pub struct Progress(Arc<Mutex<Heard>>);
+pub struct Progress(Arc<Mutex<Moments>>);
 
 #[derive(Debug)]
-struct Heard {
+struct Moments {
     begun: Instant,
     by_resource: BTreeMap<String, Instant>,
 }
 
 impl Progress {
     pub fn begin(now: Instant) -> Self {
-        Self(Arc::new(Mutex::new(Heard { begun: now, by_resource: BTreeMap::new() })))
+        Self(Arc::new(Mutex::new(Moments { begun: now, by_resource: BTreeMap::new() })))
     }
 
     fn heard(&self, resource: &str, now: Instant) {
@@ -82,9 +85,9 @@ where
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    type Response = Response<Body>;
+    type Response = Response<Heard>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Heard>, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context).map_err(Into::into)
@@ -97,14 +100,15 @@ where
         Box::pin(async move {
             let answer = answer.await.map_err(Into::into)?;
             let Some(resource) = watched.filter(|_| answer.status().is_success()) else {
-                return Ok(answer.map(Body::wrap_body));
+                return Ok(answer.map(|body| body.map_err(Into::into).boxed_unsync()));
             };
             progress.heard(&resource, Instant::now());
             Ok(answer.map(|body| {
-                Body::wrap_body(body.map_frame(move |frame| {
+                let listened = body.map_frame(move |frame| {
                     progress.heard(&resource, Instant::now());
                     frame
-                }))
+                });
+                listened.map_err(Into::into).boxed_unsync()
             }))
         })
     }

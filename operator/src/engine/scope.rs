@@ -22,13 +22,13 @@ impl Scope {
         }
     }
 
-    pub fn api<K>(&self, client: &Client, kind: &K::DynamicType) -> Api<K>
+    pub fn api<K>(&self, client: &Client) -> Api<K>
     where
-        K: Resource<Scope = NamespaceResourceScope>,
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     {
         match self {
-            Self::Cluster => Api::all_with(client.clone(), kind),
-            Self::Namespace(namespace) => Api::namespaced_with(client.clone(), namespace, kind),
+            Self::Cluster => Api::all(client.clone()),
+            Self::Namespace(namespace) => Api::namespaced(client.clone(), namespace),
         }
     }
 

@@ -183,8 +183,10 @@ impl Work<'_> {
         };
         if kind == Kind::Deployment {
             applied.waits = waits;
-            applied.deployment = now.map(|now| now.try_parse()).transpose().map_err(|error| {
-                ApplyError::Json { kind, name: name.to_owned(), source: serde::de::Error::custom(error) }
+            applied.deployment = now.map(|now| now.try_parse()).transpose().map_err(|error| ApplyError::Json {
+                kind,
+                name: name.to_owned(),
+                source: serde::de::Error::custom(error),
             })?;
         }
         Ok(())

@@ -22,8 +22,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, 
 use kube::{Resource, core::DynamicObject};
 use serde::Serialize;
 
-pub use deployment::REPLICAS;
 pub use configuration::{Held, LOGIN_PASSWORD, held};
+pub use deployment::REPLICAS;
 
 use super::{
     keys::KeySet,

@@ -86,7 +86,7 @@ fn owner(meta: &ObjectMeta, queue: &Queue<ClaudeGateway>) {
 /// Secrets whose owner permits their use; of all others nothing is heard.
 async fn secrets(scope: Scope, surroundings: Arc<Surroundings>, queue: Queue<ClaudeGateway>) {
     let (label, value) = PERMITTED_USE;
-    let api = scope.api::<PartialObjectMeta<Secret>>(&surroundings.client, &());
+    let api = scope.api::<PartialObjectMeta<Secret>>(&surroundings.client);
     let permitted = watcher::Config::default().labels(&format!("{label}={value}"));
     watch(api, permitted, &surroundings.metrics, |event| {
         let named = |gateway: &ClaudeGateway, name: &str| {
@@ -98,7 +98,7 @@ async fn secrets(scope: Scope, surroundings: Arc<Surroundings>, queue: Queue<Cla
 }
 
 async fn config_maps(scope: Scope, surroundings: Arc<Surroundings>, queue: Queue<ClaudeGateway>) {
-    let api = scope.api::<PartialObjectMeta<ConfigMap>>(&surroundings.client, &());
+    let api = scope.api::<PartialObjectMeta<ConfigMap>>(&surroundings.client);
     watch(api, watcher::Config::default(), &surroundings.metrics, |event| {
         referred(event, &queue, |gateway, name| References::of(&gateway.spec).names_config_map(name));
     })

@@ -57,21 +57,24 @@ pub async fn dereference(
     let mut config_maps = BTreeMap::new();
     for name in references.config_maps.keys() {
         let found = maps_api.get_opt(name).await?;
-        let data = found.map(|map| map.data.unwrap_or_default().into_iter().map(|(key, text)| (key, text.into_bytes())));
+        let data =
+            found.map(|map| map.data.unwrap_or_default().into_iter().map(|(key, text)| (key, text.into_bytes())));
         config_maps.insert(name.clone(), data.map_or(Foreign::Missing, |data| Foreign::Found(data.collect())));
     }
     let ours = |meta: &ObjectMeta| kinds::owned_by(meta, &uid);
-    let own = async |name: String| Ok::<_, kube::Error>(secrets_api.get_opt(&name).await?.filter(|found| ours(&found.metadata)));
+    let config = secrets_api.get_opt(&kinds::config(&name)).await?;
+    let keys = secrets_api.get_opt(&kinds::keys(&name)).await?;
+    let issued = secrets_api.get_opt(&kinds::certificate(&name)).await?;
     let deployment = Api::<Deployment>::namespaced(client.clone(), &namespace).get_opt(&name).await?;
     let served = |kind: &Kind| kind.optional().is_none_or(|api| discovery.has(&api));
     Ok(Dereferenced {
         references,
         secrets,
         config_maps,
-        config: own(kinds::config(&name)).await?,
-        keys: own(kinds::keys(&name)).await?,
+        config: config.filter(|found| ours(&found.metadata)),
+        keys: keys.filter(|found| ours(&found.metadata)),
         deployment: deployment.filter(|found| ours(&found.metadata)),
-        issued: secrets_api.get_opt(&kinds::certificate(&name)).await?.filter(|secret| carries_label(&secret.metadata)),
+        issued: issued.filter(|secret| carries_label(&secret.metadata)),
         served: Kind::ALL.into_iter().filter(served).collect(),
     })
 }
@@ -99,10 +102,8 @@ mod tests {
 
     #[test]
     fn d2_nothing_is_kept_of_a_secret_that_does_not_permit_its_use() {
-        let mut secret = Secret {
-            data: Some([("token".to_owned(), ByteString(b"hidden".to_vec()))].into()),
-            ..Secret::default()
-        };
+        let mut secret =
+            Secret { data: Some([("token".to_owned(), ByteString(b"hidden".to_vec()))].into()), ..Secret::default() };
         assert_eq!(permitted(Some(secret.clone())), Foreign::NotPermitted);
         secret.metadata.labels = Some([(PERMITTED_USE.0.to_owned(), "other".to_owned())].into());
         assert_eq!(permitted(Some(secret.clone())), Foreign::NotPermitted);

@@ -73,9 +73,8 @@ fn projected(live: &DynamicObject, desired: &DynamicObject) -> Result<Value, ser
 fn projection(live: &Value, desired: &Value) -> Value {
     match (live, desired) {
         (Value::Object(live), Value::Object(desired)) => {
-            let part = |(key, desired): (&String, &Value)| {
-                live.get(key).map(|live| (key.clone(), projection(live, desired)))
-            };
+            let part =
+                |(key, desired): (&String, &Value)| live.get(key).map(|live| (key.clone(), projection(live, desired)));
             Value::Object(desired.iter().filter_map(part).collect::<Map<_, _>>())
         }
         (Value::Array(live), Value::Array(desired)) if live.len() == desired.len() => {

@@ -112,13 +112,16 @@ pub fn world(gateway: &ClaudeGateway) -> Dereferenced {
     };
     let admin = "k".repeat(40);
     let secrets = [
-        ("claude", data(&[
-            ("postgres-url", "postgres://owner:hidden@db.example.com:5432/claude?sslmode=require"),
-            ("client-secret", "client-secret-value"),
-            ("api-key", "api-key-value"),
-            ("header", "header-value"),
-            ("admin", &admin),
-        ])),
+        (
+            "claude",
+            data(&[
+                ("postgres-url", "postgres://owner:hidden@db.example.com:5432/claude?sslmode=require"),
+                ("client-secret", "client-secret-value"),
+                ("api-key", "api-key-value"),
+                ("header", "header-value"),
+                ("admin", &admin),
+            ]),
+        ),
         ("owner", data(&[("username", "owner"), ("password", "hidden")])),
         ("pods", data(&[("username", "gateway_pods"), ("password", "pods-password")])),
     ];

@@ -94,7 +94,10 @@ impl Issuers {
         let limits = Limits { timeout: PATIENCE, ..Limits::default() };
         let client = Client::new(self.egress.clone(), tls, Route::ByEnvironment, limits);
         let Ok(request) = Request::get(&question.url).body(Bytes::new()) else {
-            return Finding::bad(Reason::ConfigurationInvalid, "oidc: the discovery document has no such URL. Correct it.");
+            return Finding::bad(
+                Reason::ConfigurationInvalid,
+                "oidc: the discovery document has no such URL. Correct it.",
+            );
         };
         let answer = match client.send(request).await {
             Ok(answer) => answer,

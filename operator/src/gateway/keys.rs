@@ -8,10 +8,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::{
-    hkdf,
-    rand::SecureRandom,
-};
+use aws_lc_rs::{hkdf, rand::SecureRandom};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
@@ -97,7 +94,11 @@ impl KeySet {
     }
 
     pub fn entries(&self) -> Vec<Entry> {
-        let entry = |SigningKey { id, secret: _, led, retired }: &SigningKey| Entry { id: id.clone(), led: *led, retired: *retired };
+        let entry = |SigningKey { id, secret: _, led, retired }: &SigningKey| Entry {
+            id: id.clone(),
+            led: *led,
+            retired: *retired,
+        };
         self.0.iter().map(entry).collect()
     }
 
@@ -218,9 +219,8 @@ mod tests {
     #[test]
     fn the_secret_gives_back_what_was_put_into_it_and_is_refused_when_damaged() {
         let keys = step(&KeySet::made(day(0), &SystemRandom::new()).unwrap(), day(30), 1).unwrap();
-        let secret = |id: &str| {
-            keys.keys().iter().find(|key| key.id == id).map(|key| key.secret.expose_secret().to_owned())
-        };
+        let secret =
+            |id: &str| keys.keys().iter().find(|key| key.id == id).map(|key| key.secret.expose_secret().to_owned());
         assert_eq!(KeySet::read(&keys.entries(), secret).unwrap(), keys);
         assert!(matches!(KeySet::read(&keys.entries(), |_| None), Err(KeysError::Damaged(_))));
         assert!(matches!(KeySet::read(&keys.entries(), |_| Some("x".repeat(64))), Err(KeysError::Damaged(_))));

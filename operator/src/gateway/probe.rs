@@ -43,7 +43,8 @@ impl Probed {
             (0, _) => Finding::unknown(Reason::NoPods, "No pod runs that could enforce a policy."),
             (_, 0) => Finding::good(Reason::PoliciesSynced, "Every pod enforces the newest policies."),
             (all, behind) => {
-                let message = format!("{behind} of {all} pods enforce older policies. If this stays, look at their logs.");
+                let message =
+                    format!("{behind} of {all} pods enforce older policies. If this stays, look at their logs.");
                 Finding::bad(Reason::PoliciesBehind, message)
             }
         }
@@ -59,7 +60,8 @@ impl Probed {
             states().filter(|state| state.credential == "refused").map(|state| state.name.as_str()).collect();
         if !refused.is_empty() {
             let names = refused.into_iter().collect::<Vec<_>>().join(", ");
-            let message = format!("Refused their credential: {names}. Put one that is valid into the Secret it comes from.");
+            let message =
+                format!("Refused their credential: {names}. Put one that is valid into the Secret it comes from.");
             return Finding::bad(Reason::UpstreamCredentialRefused, message);
         }
         match (pods.is_empty(), states().any(|state| state.credential == "ok")) {

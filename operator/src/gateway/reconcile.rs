@@ -12,7 +12,7 @@ use kube::{Client, Resource, ResourceExt};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
 use super::{
-    apply::{ApplyError, Applied, apply},
+    apply::{Applied, ApplyError, apply},
     build::{self, BuildError, Found, build},
     condition::{Finding, Reason},
     dereference::dereference,
@@ -68,7 +68,9 @@ pub async fn reconcile(context: &Context, gateway: &ClaudeGateway) -> Result<Dur
         return tell(context, gateway, &Outcome::Paused).await.map(|()| CALM);
     }
     if gateway.status.is_none() {
-        update_status(&context.client, gateway, &Outcome::Begun, context.clock.now()).await.map_err(ReconcileError::Status)?;
+        update_status(&context.client, gateway, &Outcome::Begun, context.clock.now())
+            .await
+            .map_err(ReconcileError::Status)?;
     }
     let world = dereference(&context.client, &context.discovery, gateway).await.map_err(ReconcileError::Dereference)?;
     let validated = match validate(gateway, &world, context.default_image.as_deref()) {
@@ -77,7 +79,9 @@ pub async fn reconcile(context: &Context, gateway: &ClaudeGateway) -> Result<Dur
     };
     let held = match build::held(world.config.as_ref(), world.keys.as_ref()) {
         Ok(held) => held,
-        Err(error) => return tell(context, gateway, &Outcome::Refused(&damaged(&error, &world.keys))).await.map(|()| CALM),
+        Err(error) => {
+            return tell(context, gateway, &Outcome::Refused(&damaged(&error, &world.keys))).await.map(|()| CALM);
+        }
     };
     let probed = context.prober.probe(&validated, held.login, Instant::now()).await;
     let keys = keys(context, &validated, held.keys, &probed)?;

@@ -40,7 +40,11 @@ impl References {
                 AnthropicAuth::ApiKeySecretRef(key) | AnthropicAuth::OauthTokenSecretRef(key) => found.mount(key),
                 AnthropicAuth::Federation(_) => {}
             }
-            upstream.headers.iter().filter_map(|header| header.value_secret_ref.as_ref()).for_each(|key| found.mount(key));
+            upstream
+                .headers
+                .iter()
+                .filter_map(|header| header.value_secret_ref.as_ref())
+                .for_each(|key| found.mount(key));
         }
         if let Some(admin) = &spec.admin {
             admin.write_keys.iter().chain(&admin.read_keys).for_each(|key| found.mount(&key.key_secret_ref));

@@ -4,7 +4,7 @@
 //! its place.
 
 use crds::gateway::{
-    ClaudeGatewaySpec, Development,
+    ClaudeGatewaySpec,
     admin::{Admin, AdminKey, Enforcement},
     door::{AccessControl, DeviceAuthorization, DeviceVerify, Limits, RateLimits, Timeouts},
     model::Model,
@@ -59,9 +59,8 @@ pub fn tree(spec: &ClaudeGatewaySpec, decided: &Decided) -> Value {
         network_policy: _,
         proxy: _,
         policies: _,
-        development,
+        development: _,
     } = spec;
-    let _: &Option<Development> = development;
     let mut listen = json!({ "host": "0.0.0.0", "port": PORT, "public_url": public_url });
     set(&mut listen, "trusted_proxies", some(&exposure.trusted_proxies));
     set(&mut listen, "metrics", metrics.enabled.then(|| json!(format!("0.0.0.0:{}", metrics.port))));
@@ -163,10 +162,14 @@ fn oidc_section(oidc: &Oidc) -> Value {
     set(&mut section, "additional_authorized_parties", some(additional_authorized_parties));
     set(&mut section, "allowed_email_domains", some(allowed_email_domains));
     set(&mut section, "allowed_groups", some(allowed_groups));
-    set(&mut section, "google_groups", google_groups.as_ref().map(|GoogleGroups { service_account_secret_ref, admin_email }| {
-        let path = secret_path(&service_account_secret_ref.name, &service_account_secret_ref.key);
-        json!({ "service_account_json_path": path, "admin_email": admin_email })
-    }));
+    set(
+        &mut section,
+        "google_groups",
+        google_groups.as_ref().map(|GoogleGroups { service_account_secret_ref, admin_email }| {
+            let path = secret_path(&service_account_secret_ref.name, &service_account_secret_ref.key);
+            json!({ "service_account_json_path": path, "admin_email": admin_email })
+        }),
+    );
     let params: Map<_, _> =
         extra_auth_params.iter().map(|QueryParameter { name, value }| (name.clone(), json!(value))).collect();
     set(&mut section, "extra_auth_params", (!params.is_empty()).then_some(Value::Object(params)));

@@ -47,8 +47,15 @@ pub enum Outcome<'a> {
     /// The object, or what it refers to, is not as it has to be; nothing was applied.
     Refused(&'a Finding),
     /// The world was looked at, and could not be made as it shall be.
-    Failed { probed: &'a Probed, finding: &'a Finding },
-    Applied { probed: &'a Probed, applied: &'a Applied, facts: &'a Facts },
+    Failed {
+        probed: &'a Probed,
+        finding: &'a Finding,
+    },
+    Applied {
+        probed: &'a Probed,
+        applied: &'a Applied,
+        facts: &'a Facts,
+    },
 }
 
 /// What is told besides conditions.
@@ -73,10 +80,12 @@ pub fn status(
     match outcome {
         Outcome::Begun => {
             let begun = Finding::unknown(Reason::Reconciling, "The gateway is looked at for the first time.");
-            status.conditions = stamp.all(|name| matches!(name, READY | RECONCILING).then(|| match name {
-                READY => begun.clone(),
-                _ => Finding::good(Reason::Reconciling, begun.message()),
-            }));
+            status.conditions = stamp.all(|name| {
+                matches!(name, READY | RECONCILING).then(|| match name {
+                    READY => begun.clone(),
+                    _ => Finding::good(Reason::Reconciling, begun.message()),
+                })
+            });
         }
         Outcome::Paused => {
             let paused = Finding::good(Reason::Paused, format!("Nothing is changed while {} is true.", crds::PAUSED));
@@ -161,7 +170,9 @@ fn ready(probed: &Probed, applied: &Applied, facts: &Facts) -> Finding {
         return Finding::bad(Reason::ScaledToZero, "No pod is asked for. Raise replicas when people shall work.");
     }
     match available {
-        0 => Finding::bad(Reason::PodsNotReady, "No pod is ready yet. If this stays, look at the pods' events and logs."),
+        0 => {
+            Finding::bad(Reason::PodsNotReady, "No pod is ready yet. If this stays, look at the pods' events and logs.")
+        }
         _ => Finding::good(Reason::Available, format!("People can sign in at {}.", facts.url)),
     }
 }
@@ -222,15 +233,17 @@ impl Stamp {
 
     fn condition(&self, name: &str, finding: &Finding) -> Condition {
         let status = finding.verdict.word();
-        let since = self.was(name).filter(|before| before.status == status).map(|before| before.last_transition_time.clone());
+        let since =
+            self.was(name).filter(|before| before.status == status).map(|before| before.last_transition_time.clone());
         Condition {
             type_: name.to_owned(),
             status: status.to_owned(),
             reason: finding.reason.to_string(),
             message: finding.message().to_owned(),
             observed_generation: self.generation,
-            // The API keeps seconds.
-            last_transition_time: since.unwrap_or_else(|| Time(self.now.round(jiff::Unit::Second).unwrap_or(self.now))),
+            // The API keeps whole seconds.
+            last_transition_time: since
+                .unwrap_or_else(|| Time(Timestamp::from_second(self.now.as_second()).unwrap_or(self.now))),
         }
     }
 }

@@ -50,11 +50,7 @@ pub async fn announce(events: &Events, metrics: &Metrics, gateway: &ClaudeGatewa
         }
     }
     if let Some(ready) = status.conditions.iter().find(|condition| condition.type_ == READY) {
-        let turn = Turn {
-            warning: ready.status == "False",
-            reason: ready.reason.clone(),
-            note: ready.message.clone(),
-        };
+        let turn = Turn { warning: ready.status == "False", reason: ready.reason.clone(), note: ready.message.clone() };
         events.publish(&gateway.object_ref(&()), turn).await;
     }
 }

@@ -84,8 +84,9 @@ pub fn validate(
             password_path: references::secret_path(&role.name, &role.password_key),
         },
     };
-    let public_url = Url::parse(&spec.public_url)
-        .map_err(|_| Finding::bad(Reason::ConfigurationInvalid, "publicUrl is no URL: write one such as https://claude.example.com"))?;
+    let public_url = Url::parse(&spec.public_url).map_err(|_| {
+        Finding::bad(Reason::ConfigurationInvalid, "publicUrl is no URL: write one such as https://claude.example.com")
+    })?;
     judge_file(&spec, &database_url, &values)?;
     Ok(ValidatedGateway {
         issuer_ca: spec.oidc.ca_certificate.as_ref().map(|ca| values.ca(ca)).transpose()?,
@@ -134,7 +135,9 @@ fn served(spec: &ClaudeGatewaySpec, served: &[Kind]) -> Result<(), Finding> {
 
 fn image(image: Option<&Image>, default: Option<&str>) -> Result<String, Finding> {
     let (repository, tag) = match default.map(|default| (default, default.rsplit_once(':'))) {
-        Some((_, Some((repository, tag)))) if !tag.contains('/') => (Some(repository), Some(tag)),
+        Some((default, Some((repository, tag)))) if !tag.contains('/') && !default.contains('@') => {
+            (Some(repository), Some(tag))
+        }
         Some((default, _)) => (Some(default), None),
         None => (None, None),
     };

@@ -11,11 +11,31 @@ use super::stage::Stage;
 fn mutations() -> Vec<(&'static str, Value, &'static str, Value)> {
     vec![
         ("deployment", json!({ "spec": { "replicas": 7 } }), "/spec/replicas", json!(2)),
-        ("service", json!({ "spec": { "selector": { "app.kubernetes.io/name": "x" } } }), "/spec/selector/app.kubernetes.io~1name", json!("claude-gateway")),
-        ("serviceaccount", json!({ "automountServiceAccountToken": true }), "/automountServiceAccountToken", json!(false)),
+        (
+            "service",
+            json!({ "spec": { "selector": { "app.kubernetes.io/name": "x" } } }),
+            "/spec/selector/app.kubernetes.io~1name",
+            json!("claude-gateway"),
+        ),
+        (
+            "serviceaccount",
+            json!({ "automountServiceAccountToken": true }),
+            "/automountServiceAccountToken",
+            json!(false),
+        ),
         ("poddisruptionbudget", json!({ "spec": { "maxUnavailable": 2 } }), "/spec/maxUnavailable", json!(1)),
-        ("networkpolicy", json!({ "spec": { "policyTypes": ["Ingress"] } }), "/spec/policyTypes", json!(["Ingress", "Egress"])),
-        ("ingress", json!({ "spec": { "rules": [{ "host": "evil.example.com" }] } }), "/spec/rules/0/host", json!("claude.example.com")),
+        (
+            "networkpolicy",
+            json!({ "spec": { "policyTypes": ["Ingress"] } }),
+            "/spec/policyTypes",
+            json!(["Ingress", "Egress"]),
+        ),
+        (
+            "ingress",
+            json!({ "spec": { "rules": [{ "host": "evil.example.com" }] } }),
+            "/spec/rules/0/host",
+            json!("claude.example.com"),
+        ),
     ]
 }
 
@@ -28,10 +48,15 @@ async fn c2_an_object_that_is_changed_is_mended_and_what_others_add_is_kept() {
         stage.patch(&object, theirs).await;
         stage.patch(&object, change).await;
         let begun = Instant::now();
-        eventually(&format!("{kind} is mended"), async || stage.get(&object).await.pointer(place) == Some(&wanted)).await;
+        eventually(&format!("{kind} is mended"), async || stage.get(&object).await.pointer(place) == Some(&wanted))
+            .await;
         println!("C2: a changed {kind} is mended within {:?}", begun.elapsed());
         let meta = stage.get(&object).await["metadata"].clone();
-        assert_eq!((&meta["annotations"]["theirs"], &meta["labels"]["theirs"]), (&json!("kept"), &json!("kept")), "{kind}");
+        assert_eq!(
+            (&meta["annotations"]["theirs"], &meta["labels"]["theirs"]),
+            (&json!("kept"), &json!("kept")),
+            "{kind}"
+        );
     }
 }
 
@@ -39,7 +64,15 @@ async fn c2_an_object_that_is_changed_is_mended_and_what_others_add_is_kept() {
 async fn c2_an_object_that_is_deleted_comes_back() {
     let (stage, _operator) = Stage::with_gateway().await;
     let key = stage.get("secret claude-config").await["data"].clone();
-    for object in ["secret claude-config", "serviceaccount claude", "service claude", "deployment claude", "poddisruptionbudget claude", "networkpolicy claude", "ingress claude"] {
+    for object in [
+        "secret claude-config",
+        "serviceaccount claude",
+        "service claude",
+        "deployment claude",
+        "poddisruptionbudget claude",
+        "networkpolicy claude",
+        "ingress claude",
+    ] {
         let uid = stage.get(object).await["metadata"]["uid"].clone();
         stage.run(&format!("delete {object}")).await;
         let begun = Instant::now();
@@ -94,10 +127,19 @@ async fn c9_an_autoscalers_number_is_its_own() {
     let (stage, _operator) = Stage::with_gateway().await;
     stage.patch("claudegateway claude", json!({ "spec": { "replicas": 4 } })).await;
     eventually("four", async || stage.get("deployment claude").await["spec"]["replicas"] == 4).await;
-    stage.patch("claudegateway claude", json!({ "spec": { "replicas": null, "autoscaling": { "minReplicas": 3, "maxReplicas": 9 } } })).await;
+    stage
+        .patch(
+            "claudegateway claude",
+            json!({ "spec": { "replicas": null, "autoscaling": { "minReplicas": 3, "maxReplicas": 9 } } }),
+        )
+        .await;
     eventually("an autoscaler", async || !stage.get("horizontalpodautoscaler claude").await.is_null()).await;
     stage.until_settled().await;
-    assert_eq!(stage.get("deployment claude").await["spec"]["replicas"], 4, "it does not fall to one when we stop saying it");
+    assert_eq!(
+        stage.get("deployment claude").await["spec"]["replicas"],
+        4,
+        "it does not fall to one when we stop saying it"
+    );
     stage.run("scale deployment claude --replicas=6").await;
     for _ in 0..10 {
         stage.touch().await;

@@ -16,7 +16,8 @@ async fn leads(operator: &Operator) -> bool {
 
 async fn pair(stage: &Stage) -> (Operator, Operator) {
     let first = stage.operator(&["--pod-name", "first"]).await;
-    eventually_within(PATIENCE, "the first leads", async || first.probe("/readyz").await == 200 && leads(&first).await).await;
+    eventually_within(PATIENCE, "the first leads", async || first.probe("/readyz").await == 200 && leads(&first).await)
+        .await;
     let second = stage.operator(&["--pod-name", "second"]).await;
     eventually_within(PATIENCE, "the second stands by, ready and alive", async || {
         (second.probe("/readyz").await, second.probe("/livez").await) == (200, 200)

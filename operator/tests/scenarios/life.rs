@@ -24,7 +24,8 @@ async fn b1_c1_a_gateway_becomes_objects_and_a_status_and_then_nothing_is_writte
     eventually("it is ready", async || operator.probe("/readyz").await == 200).await;
     let begun = Instant::now();
     stage.apply(&[stage.secret(), stage.gateway(json!({}))]).await;
-    eventually("a first status", async || stage.get("claudegateway claude").await["status"]["observedGeneration"] == 1).await;
+    eventually("a first status", async || stage.get("claudegateway claude").await["status"]["observedGeneration"] == 1)
+        .await;
     println!("B1: the first status after {:?}, applying included", begun.elapsed());
     for object in OBJECTS {
         eventually(object, async || !stage.get(object).await.is_null()).await;
@@ -36,7 +37,10 @@ async fn b1_c1_a_gateway_becomes_objects_and_a_status_and_then_nothing_is_writte
     eventually("two pods", async || stage.get("pods").await["items"].as_array().unwrap().len() == 2).await;
     stage.ready_pods().await;
     stage.until("Ready", "True", "Available").await;
-    eventually_within(Duration::from_secs(60), "the rollout is over", async || stage.condition("Reconciling").await.is_null()).await;
+    eventually_within(Duration::from_secs(60), "the rollout is over", async || {
+        stage.condition("Reconciling").await.is_null()
+    })
+    .await;
     assert!(stage.condition("Stalled").await.is_null());
     let status = stage.get("claudegateway claude").await["status"].clone();
     assert_eq!((&status["readyReplicas"], &status["url"]), (&json!(2), &json!("https://claude.example.com")));
@@ -87,7 +91,8 @@ async fn c4_what_a_gateway_owned_goes_with_it() {
     stage.run("delete claudegateway claude --wait=true").await;
     // The collector learns of a new kind of owner within half a minute.
     for object in OBJECTS {
-        eventually_within(Duration::from_secs(90), &format!("no {object}"), async || stage.get(object).await.is_null()).await;
+        eventually_within(Duration::from_secs(90), &format!("no {object}"), async || stage.get(object).await.is_null())
+            .await;
     }
     println!("C4: everything is gone after {:?}", begun.elapsed());
 }
@@ -103,7 +108,9 @@ async fn c16_health_and_metrics_say_what_is() {
         r#"claude_gateway_operator_watch_age_seconds{resource="claudegateways"}"#.to_owned(),
         r#"claude_gateway_operator_watch_age_seconds{resource="secrets"}"#.to_owned(),
         "claude_gateway_operator_leader 1".to_owned(),
-        format!(r#"claude_gateway_operator_condition{{kind="ClaudeGateway",namespace="{namespace}",name="claude",condition="DatabaseReady"}} 1"#),
+        format!(
+            r#"claude_gateway_operator_condition{{kind="ClaudeGateway",namespace="{namespace}",name="claude",condition="DatabaseReady"}} 1"#
+        ),
     ] {
         assert!(text.contains(&part), "{part} in {text}");
     }

@@ -40,7 +40,8 @@ async fn d2_a_secret_whose_owner_does_not_permit_it_is_neither_used_nor_shown() 
 #[tokio::test]
 async fn c5_a_secret_that_changes_is_noticed_and_others_cost_nothing() {
     let (stage, _operator) = Stage::with_gateway().await;
-    let checksum = async || stage.get("deployment claude").await.pointer("/spec/template/metadata/annotations").cloned();
+    let checksum =
+        async || stage.get("deployment claude").await.pointer("/spec/template/metadata/annotations").cloned();
     let before = checksum().await;
     let mark = stage.plane.mark();
     for number in 0..20 {
@@ -50,7 +51,8 @@ async fn c5_a_secret_that_changes_is_noticed_and_others_cost_nothing() {
         });
         stage.apply(&[secret]).await;
     }
-    let looks = stage.calls_since(mark).into_iter().filter(|call| call.resource == "deployments" && call.verb == "get").count();
+    let looks =
+        stage.calls_since(mark).into_iter().filter(|call| call.resource == "deployments" && call.verb == "get").count();
     // The gateway is looked at each half minute anyway.
     assert!(looks <= 2, "{looks} reconciles for Secrets that no gateway refers to");
     stage.patch("secret secrets", json!({ "stringData": { "header": "second" } })).await;
@@ -68,7 +70,9 @@ async fn c5_a_secret_that_changes_is_noticed_and_others_cost_nothing() {
 async fn while_the_database_is_away_nothing_rolls_and_the_status_says_why() {
     let (stage, _operator) = Stage::with_gateway().await;
     let before = stage.get("deployment claude").await["spec"].clone();
-    stage.patch("secret secrets", json!({ "stringData": { "postgres-url": "postgres://nobody:x@127.0.0.1:1/none" } })).await;
+    stage
+        .patch("secret secrets", json!({ "stringData": { "postgres-url": "postgres://nobody:x@127.0.0.1:1/none" } }))
+        .await;
     stage.until("DatabaseReady", "False", "DatabaseUnavailable").await;
     stage.patch("claudegateway claude", json!({ "spec": { "replicas": 1, "logLevel": "debug" } })).await;
     eventually("it is seen", async || stage.condition("Ready").await["observedGeneration"] == 2).await;

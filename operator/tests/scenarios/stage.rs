@@ -83,7 +83,12 @@ impl Stage {
         let kubeconfig = self.plane.service_account(&self.namespace, ACCOUNT, HOUR).await.unwrap();
         let (health, metrics) = (free_address(), free_address());
         let child = Command::new(env!("CARGO_BIN_EXE_claude-gateway-operator"))
-            .args(["--watch-namespaces", &self.namespace, "--gateway-image", "registry.example.com/claude-gateway:1.0.0"])
+            .args([
+                "--watch-namespaces",
+                &self.namespace,
+                "--gateway-image",
+                "registry.example.com/claude-gateway:1.0.0",
+            ])
             .args(["--health-address", &health.to_string(), "--metrics-address", &metrics.to_string()])
             .args(arguments)
             .env("KUBECONFIG", kubeconfig.path())
@@ -249,7 +254,8 @@ pub async fn plane() -> &'static Plane {
     let plane = Plane::shared().await.unwrap();
     INSTALLED
         .get_or_init(async || {
-            let crds: Vec<_> = crds::files::definitions().iter().map(|crd| serde_json::to_value(crd).unwrap()).collect();
+            let crds: Vec<_> =
+                crds::files::definitions().iter().map(|crd| serde_json::to_value(crd).unwrap()).collect();
             plane.kubectl().apply(&list(&crds)).await.unwrap();
             for crd in ["claudegateways", "userpolicies"] {
                 let wait = format!("wait --for=condition=Established crd/{crd}.claude-gateway.dev --timeout=60s");

@@ -1,7 +1,10 @@
 //! A certificate for the public address, from cert-manager. Clients pin the leaf, so each new one makes every developer trust
 //! again: it is asked for a year, and renewed a month before its end.
 
-use crds::{PERMITTED_USE, gateway::exposure::{CertManager, IssuerRef}};
+use crds::{
+    PERMITTED_USE,
+    gateway::exposure::{CertManager, IssuerRef},
+};
 use serde_json::{Value, json};
 
 use crate::gateway::{kinds, validate::ValidatedGateway};

@@ -31,9 +31,8 @@ pub(super) fn ingress(gateway: &ValidatedGateway) -> Ingress {
                 host: Some(host.clone()),
                 http: Some(HTTPIngressRuleValue { paths: vec![path] }),
             }]),
-            tls: tls_secret(gateway).map(|secret| {
-                vec![IngressTLS { hosts: Some(vec![host]), secret_name: Some(secret) }]
-            }),
+            tls: tls_secret(gateway)
+                .map(|secret| vec![IngressTLS { hosts: Some(vec![host]), secret_name: Some(secret) }]),
             default_backend: None,
         }),
         status: None,
@@ -43,7 +42,8 @@ pub(super) fn ingress(gateway: &ValidatedGateway) -> Ingress {
 pub(super) fn route(gateway: &ValidatedGateway) -> Value {
     let spec = &gateway.spec.exposure;
     let parents: Vec<_> = spec.parent_refs.iter().map(parent).collect();
-    let backend = json!({ "group": "", "kind": "Service", "name": gateway.identity.name, "port": service::PORT, "weight": 1 });
+    let backend =
+        json!({ "group": "", "kind": "Service", "name": gateway.identity.name, "port": service::PORT, "weight": 1 });
     let mut route = json!({
         "metadata": { "name": gateway.identity.name },
         "spec": {

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use super::{METRICS_PORT_NAME, selected};
 use crate::gateway::validate::ValidatedGateway;
 
-pub(super) fn monitor(gateway: &ValidatedGateway, ServiceMonitor { interval_seconds, labels }: &ServiceMonitor) -> Value {
+pub(super) fn monitor(
+    gateway: &ValidatedGateway,
+    ServiceMonitor { interval_seconds, labels }: &ServiceMonitor,
+) -> Value {
     json!({
         "metadata": { "name": gateway.identity.name, "labels": labels },
         "spec": {

@@ -2,15 +2,11 @@
 
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, Container, ContainerPort, EnvVar, HTTPGetAction, Lifecycle, LifecycleHandler, LocalObjectReference,
-        PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext,
-        ServiceAccount, SleepAction, TopologySpreadConstraint,
+        Capabilities, Container, ContainerPort, EnvVar, HTTPGetAction, Lifecycle, LifecycleHandler,
+        LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
+        SeccompProfile, SecurityContext, ServiceAccount, SleepAction, TopologySpreadConstraint,
     },
-    apimachinery::pkg::{
-        api::resource::Quantity,
-        apis::meta::v1::ObjectMeta,
-        util::intstr::IntOrString,
-    },
+    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
 
 use super::{
@@ -109,7 +105,8 @@ fn environment(gateway: &ValidatedGateway) -> Vec<EnvVar> {
             variables.push(("CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY", "1".to_owned()));
         }
     }
-    let variable = |(name, value): (&str, String)| EnvVar { name: name.to_owned(), value: Some(value), value_from: None };
+    let variable =
+        |(name, value): (&str, String)| EnvVar { name: name.to_owned(), value: Some(value), value_from: None };
     variables.into_iter().map(variable).collect()
 }
 

@@ -6,7 +6,11 @@ use super::*;
 use crate::gateway::fixtures::{self, complete, desired, minimal};
 
 fn find(desired: &Desired, kind: Kind) -> Option<Value> {
-    desired.objects.iter().find(|planned| planned.kind == kind).map(|planned| serde_json::to_value(&planned.object).unwrap())
+    desired
+        .objects
+        .iter()
+        .find(|planned| planned.kind == kind)
+        .map(|planned| serde_json::to_value(&planned.object).unwrap())
 }
 
 fn template(desired: &Desired) -> Value {
@@ -103,7 +107,8 @@ fn c15_secrets_that_pods_read_again_roll_none_and_those_they_do_not_roll_them() 
 #[test]
 fn a_key_that_rotates_rolls_no_pod() {
     let (gateway, login) = (fixtures::validated(minimal()).unwrap(), fixtures::login());
-    let of = |keys: &KeySet| template(&build(&gateway, &Found { login: Some(&login), keys, database_ready: true }).unwrap());
+    let of =
+        |keys: &KeySet| template(&build(&gateway, &Found { login: Some(&login), keys, database_ready: true }).unwrap());
     let first = fixtures::keys();
     let known = vec![first.entries().iter().map(|entry| entry.id.clone()).collect::<Vec<_>>()];
     let later = jiff::Timestamp::from_second(90 * 86_400).unwrap();
@@ -123,7 +128,11 @@ fn e1_pods_are_replaced_without_a_gap_and_drain_before_they_end() {
     let pod = &deployment["spec"]["template"]["spec"];
     let container = &pod["containers"][0];
     let pause = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_i64().unwrap();
-    let drain = container["env"].as_array().unwrap().iter().find(|variable| variable["name"] == "CLAUDE_GATEWAY_DRAIN_TIMEOUT_MS");
+    let drain = container["env"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|variable| variable["name"] == "CLAUDE_GATEWAY_DRAIN_TIMEOUT_MS");
     let drain: i64 = drain.unwrap()["value"].as_str().unwrap().parse().unwrap();
     assert!(pod["terminationGracePeriodSeconds"].as_i64().unwrap() >= pause + drain / 1000 + 5);
     assert_eq!(container["startupProbe"]["httpGet"]["path"], "/readyz");
@@ -148,7 +157,10 @@ fn e2_the_autoscaler_takes_pods_away_slowly_and_none_while_they_could_not_come_b
     let (gateway, login, keys) = (fixtures::validated(complete()).unwrap(), fixtures::login(), fixtures::keys());
     let away = build(&gateway, &Found { login: Some(&login), keys: &keys, database_ready: false }).unwrap();
     assert!(away.held);
-    assert_eq!(find(&away, Kind::HorizontalPodAutoscaler).unwrap()["spec"]["behavior"]["scaleDown"]["selectPolicy"], "Disabled");
+    assert_eq!(
+        find(&away, Kind::HorizontalPodAutoscaler).unwrap()["spec"]["behavior"]["scaleDown"]["selectPolicy"],
+        "Disabled"
+    );
 }
 
 #[test]
@@ -167,7 +179,10 @@ fn d4_pods_are_restricted_and_have_no_token() {
         assert_eq!(security["seccompProfile"]["type"], "RuntimeDefault");
         let container = &pod["containers"][0]["securityContext"];
         assert_eq!(container["capabilities"]["drop"], json!(["ALL"]));
-        assert_eq!((&container["allowPrivilegeEscalation"], &container["readOnlyRootFilesystem"]), (&json!(false), &json!(true)));
+        assert_eq!(
+            (&container["allowPrivilegeEscalation"], &container["readOnlyRootFilesystem"]),
+            (&json!(false), &json!(true))
+        );
         let volumes = pod["volumes"].as_array().unwrap();
         assert!(volumes.iter().all(|volume| volume.get("hostPath").is_none()));
         let empty = volumes.iter().filter_map(|volume| volume.get("emptyDir"));
@@ -195,7 +210,9 @@ fn no_object_but_the_two_secrets_holds_anything_secret() {
     for spec in [minimal(), complete()] {
         for planned in desired(spec).objects.iter().filter(|planned| planned.kind != Kind::Secret) {
             let text = serde_json::to_string(&planned.object).unwrap();
-            for secret in ["hidden", "client-secret-value", "api-key-value", "header-value", "pods-password", &"k".repeat(40)] {
+            for secret in
+                ["hidden", "client-secret-value", "api-key-value", "header-value", "pods-password", &"k".repeat(40)]
+            {
                 assert!(!text.contains(secret), "{} holds {secret}", planned.name());
             }
         }
@@ -214,7 +231,8 @@ fn without_a_login_for_pods_there_are_none_and_their_secret_is_left() {
     let (gateway, keys) = (fixtures::validated(minimal()).unwrap(), fixtures::keys());
     let desired = build(&gateway, &Found { login: None, keys: &keys, database_ready: false }).unwrap();
     assert!(find(&desired, Kind::Deployment).is_none());
-    let secrets: Vec<_> = desired.objects.iter().filter(|planned| planned.kind == Kind::Secret).map(Planned::name).collect();
+    let secrets: Vec<_> =
+        desired.objects.iter().filter(|planned| planned.kind == Kind::Secret).map(Planned::name).collect();
     assert_eq!(secrets, ["claude-keys"]);
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crds::gateway::upstream::{AnthropicAuth, Provider};
 use k8s_openapi::{
     api::core::v1::{
-        ConfigMapProjection, EmptyDirVolumeSource, KeyToPath, ProjectedVolumeSource, SecretProjection, SecretVolumeSource,
-        ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
+        ConfigMapProjection, EmptyDirVolumeSource, KeyToPath, ProjectedVolumeSource, SecretProjection,
+        SecretVolumeSource, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
     },
     apimachinery::pkg::api::resource::Quantity,
 };
@@ -40,7 +40,11 @@ pub(super) fn volumes(gateway: &ValidatedGateway) -> Vec<Volume> {
     }
     if !references.config_maps.is_empty() {
         let sources = references.config_maps.iter().map(|(name, keys)| VolumeProjection {
-            config_map: Some(ConfigMapProjection { name: name.clone(), items: Some(items(name, keys)), optional: None }),
+            config_map: Some(ConfigMapProjection {
+                name: name.clone(),
+                items: Some(items(name, keys)),
+                optional: None,
+            }),
             ..VolumeProjection::default()
         });
         volumes.push(projected("configmaps", sources.collect()));
@@ -97,7 +101,8 @@ fn items(name: &str, keys: &BTreeSet<String>) -> Vec<KeyToPath> {
 }
 
 fn secret(name: &str, secret: String) -> Volume {
-    let source = SecretVolumeSource { secret_name: Some(secret), default_mode: Some(MODE), ..SecretVolumeSource::default() };
+    let source =
+        SecretVolumeSource { secret_name: Some(secret), default_mode: Some(MODE), ..SecretVolumeSource::default() };
     Volume { name: name.to_owned(), secret: Some(source), ..Volume::default() }
 }
 

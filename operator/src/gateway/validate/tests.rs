@@ -22,9 +22,12 @@ fn b3_what_is_missing_or_not_permitted_is_named_with_what_to_do() {
     let forbidden = refused(minimal(), |world| drop(world.secrets.insert("claude".to_owned(), Foreign::NotPermitted)));
     assert_eq!(forbidden.reason, Reason::SecretNotPermitted);
     assert!(forbidden.message().contains("claude-gateway.dev/use=gateway"), "{}", forbidden.message());
-    let keyless = refused(minimal(), |world| drop(world.secrets.insert("claude".to_owned(), Foreign::Found(BTreeMap::new()))));
+    let keyless =
+        refused(minimal(), |world| drop(world.secrets.insert("claude".to_owned(), Foreign::Found(BTreeMap::new()))));
     assert_eq!(keyless.reason, Reason::SecretKeyMissing);
-    let mapless = refused(complete(), |world| world.config_maps.insert("company-ca".to_owned(), Foreign::Missing).map(drop).unwrap_or_default());
+    let mapless = refused(complete(), |world| {
+        world.config_maps.insert("company-ca".to_owned(), Foreign::Missing).map(drop).unwrap_or_default()
+    });
     assert_eq!(mapless.reason, Reason::ConfigMapMissing);
 }
 
@@ -52,7 +55,8 @@ fn c8_an_api_that_the_cluster_lacks_is_named() {
 #[test]
 fn what_no_pod_would_start_with_is_refused_before_one_is_made() {
     let mut short = minimal();
-    short["admin"] = json!({ "writeKeys": [{ "id": "a", "keySecretRef": { "name": "claude", "key": "client-secret" } }] });
+    short["admin"] =
+        json!({ "writeKeys": [{ "id": "a", "keySecretRef": { "name": "claude", "key": "client-secret" } }] });
     let finding = refused(short, |_| ());
     assert_eq!(finding.reason, Reason::ConfigurationInvalid);
     assert!(finding.message().contains("admin.write_keys") && !finding.message().contains("client-secret-value"));
@@ -66,7 +70,10 @@ fn the_database_is_reached_as_its_owner_and_pods_are_told_no_user() {
     assert_eq!(complete.database_url, "postgres://db.example.com:5432/claude?sslmode=verify-full");
     assert_eq!(complete.access.username.as_deref(), Some("owner"));
     let PodRole::Given { username, password_path } = complete.pod_role else { panic!() };
-    assert_eq!((username.as_str(), password_path.as_str()), ("gateway_pods", "/run/claude-gateway/secrets/pods/password"));
+    assert_eq!(
+        (username.as_str(), password_path.as_str()),
+        ("gateway_pods", "/run/claude-gateway/secrets/pods/password")
+    );
     let gateway = object(minimal());
     let mut world = world(&gateway);
     let Some(Foreign::Found(data)) = world.secrets.get_mut("claude") else { panic!() };

@@ -25,7 +25,8 @@ impl<'a> Values<'a> {
         }
         for (name, map) in &world.config_maps {
             let Foreign::Found(data) = map else {
-                let message = format!("The ConfigMap {name} does not exist. Make it; it is used as soon as it is there.");
+                let message =
+                    format!("The ConfigMap {name} does not exist. Make it; it is used as soon as it is there.");
                 return Err(Finding::bad(Reason::ConfigMapMissing, message));
             };
             values.config_maps.insert(name, data);
