@@ -78,6 +78,11 @@ impl Applied {
     pub fn writes(&self) -> usize {
         self.writes
     }
+
+    #[cfg(test)]
+    pub(super) fn stand_in(deployment: Deployment) -> Self {
+        Self { deployment: Some(deployment), waits: false, writes: 0 }
+    }
 }
 
 pub async fn apply(
@@ -251,3 +256,7 @@ fn sets_replicas(live: &DynamicObject) -> bool {
         ours && fields.is_some_and(|fields| fields.pointer("/f:spec/f:replicas").is_some())
     })
 }
+
+#[cfg(test)]
+#[path = "apply/tests.rs"]
+mod tests;

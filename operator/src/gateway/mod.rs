@@ -19,6 +19,8 @@ pub mod probe;
 pub mod reconcile;
 pub mod references;
 pub mod rendering;
+#[cfg(test)]
+mod server;
 pub mod status;
 pub mod update_status;
 pub mod validate;

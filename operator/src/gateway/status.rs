@@ -247,3 +247,7 @@ impl Stamp {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "status/tests.rs"]
+mod tests;

@@ -9,6 +9,7 @@ use kube::{
 use serde_json::json;
 
 use super::{
+    condition::Reason,
     kinds::MANAGER,
     status::{CONDITIONS, Outcome, READY, status},
 };
@@ -17,7 +18,7 @@ use crate::engine::{
     metrics::Metrics,
 };
 
-/// Writes the status if it is another than the object has; `Ok(true)` if it was written.
+/// Writes the status if it is another than the object has.
 pub async fn update_status(
     client: &Client,
     gateway: &ClaudeGateway,
