@@ -84,21 +84,19 @@ impl StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        match &error {
-            sqlx::Error::Database(refusal) => match refusal.code().as_deref() {
-                Some(code) => of_code(code, refusal.message()).unwrap_or(Self::Refused(error)),
-                None => Self::Refused(error),
-            },
-            // A URL or a certificate that cannot be read is found when a connection is made.
-            sqlx::Error::Configuration(_) => Self::BadUrl,
+        let known = match &error {
+            sqlx::Error::Database(refusal) => refusal.code().and_then(|code| of_code(&code, refusal.message())),
+            // A URL that cannot be used is found when a connection is made.
+            sqlx::Error::Configuration(_) => Some(Self::BadUrl),
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable(error.to_string()),
-            _ => Self::Refused(error),
-        }
+            | sqlx::Error::WorkerCrashed => Some(Self::Unavailable(error.to_string())),
+            _ => None,
+        };
+        known.unwrap_or(Self::Refused(error))
     }
 }
 

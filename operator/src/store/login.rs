@@ -103,7 +103,7 @@ impl GatewayStore {
                 let mut transaction = connection.begin().await?;
                 lock_roles(self.schema(), &mut transaction).await?;
                 let [first, second] = &roles.logins;
-                let login = match held {
+                let login: &str = match held {
                     Some(held) => roles.other_than(&held.username),
                     // The Secret is lost. Pods that run may still know one of the two: the quieter one is taken.
                     None if sessions(first, &mut transaction).await? > sessions(second, &mut transaction).await? => second,
@@ -135,7 +135,7 @@ impl GatewayStore {
             let ends = sqlx::query_scalar!(
                 r#"
                 SELECT to_char(now() AT TIME ZONE 'utc' + interval '1 hour', 'YYYY-MM-DD HH24:MI:SS') AS "ends!"
-                FROM pg_roles WHERE rolname = $1 AND (rolvaliduntil IS NULL OR rolvaliduntil = 'infinity')
+                FROM pg_roles WHERE rolname = $1::text AND (rolvaliduntil IS NULL OR rolvaliduntil = 'infinity')
                 "#,
                 login,
             )
@@ -152,7 +152,7 @@ impl GatewayStore {
 
 async fn sessions(login: &str, connection: &mut PgConnection) -> Result<i64, StoreError> {
     let sessions =
-        sqlx::query_scalar!(r#"SELECT count(*) AS "sessions!" FROM pg_stat_activity WHERE usename = $1"#, login)
+        sqlx::query_scalar!(r#"SELECT count(*) AS "sessions!" FROM pg_stat_activity WHERE usename = $1::text"#, login)
             .fetch_one(connection)
             .await?;
     Ok(sessions)

@@ -67,7 +67,7 @@ impl GatewayStore {
                     DELETE FROM policy p WHERE NOT EXISTS (SELECT FROM wanted w WHERE w.key = p.key) RETURNING 1
                 ), put AS (
                     INSERT INTO policy (key, position, document, changed_in)
-                    SELECT w.key, w.position, w.document, $4
+                    SELECT w.key, w.position, w.document, $4::bigint
                     FROM wanted w LEFT JOIN policy p ON p.key = w.key
                     WHERE p.key IS NULL OR p.position <> w.position OR p.document <> w.document
                     ON CONFLICT (key) DO UPDATE

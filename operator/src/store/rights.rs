@@ -52,7 +52,7 @@ pub(super) async fn grant(schema: &str, role: &str, connection: &mut PgConnectio
 async fn missing(schema: &str, role: &str, connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
     let mut statements = Vec::new();
     let (place, grantee) = (quoted(schema), quoted(role));
-    let has_usage = sqlx::query_scalar!(r#"SELECT has_schema_privilege($1, $2, 'USAGE') AS "has!""#, role, schema)
+    let has_usage = sqlx::query_scalar!(r#"SELECT has_schema_privilege($1::text::name, $2::text, 'USAGE') AS "has!""#, role, schema)
         .fetch_one(&mut *connection)
         .await?;
     if !has_usage {
@@ -69,13 +69,13 @@ async fn missing(schema: &str, role: &str, connection: &mut PgConnection) -> Res
             WHEN 'S' THEN ARRAY['USAGE']
             ELSE ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         END) AS p (privilege)
-        WHERE n.nspname = $2 AND c.relkind IN ('r', 'p', 'S')
+        WHERE n.nspname = $2::text AND c.relkind IN ('r', 'p', 'S')
             AND (p.privilege = 'SELECT' OR c.relkind = 'S' OR c.relname NOT IN ('policy_set', 'policy', '_sqlx_migrations'))
             <> CASE c.relkind
-                WHEN 'S' THEN has_sequence_privilege($1, c.oid, p.privilege)
-                ELSE has_table_privilege($1, c.oid, p.privilege)
+                WHEN 'S' THEN has_sequence_privilege($1::text::name, c.oid, p.privilege)
+                ELSE has_table_privilege($1::text::name, c.oid, p.privilege)
             END
-            AND NOT pg_has_role($1, c.relowner, 'USAGE')
+            AND NOT pg_has_role($1::text::name, c.relowner, 'USAGE')
         ORDER BY c.relname, p.privilege
         "#,
         role,
@@ -98,26 +98,26 @@ async fn excess(schema: &str, role: &str, connection: &mut PgConnection) -> Resu
     let said = sqlx::query_scalar!(
         r#"
         SELECT words AS "words!" FROM (
-            SELECT 1 AS place, 'is a superuser' AS words FROM pg_roles WHERE rolname = $1 AND rolsuper
+            SELECT 1 AS place, 'is a superuser' AS words FROM pg_roles WHERE rolname = $1::text AND rolsuper
             UNION ALL
-            SELECT 2, 'may make roles' FROM pg_roles WHERE rolname = $1 AND rolcreaterole
+            SELECT 2, 'may make roles' FROM pg_roles WHERE rolname = $1::text AND rolcreaterole
             UNION ALL
             SELECT 3, 'may create in the schema ' || nspname FROM pg_namespace
-            WHERE nspname !~ '^pg_' AND has_schema_privilege($1, oid, 'CREATE')
+            WHERE nspname !~ '^pg_' AND has_schema_privilege($1::text::name, oid, 'CREATE')
             UNION ALL
             SELECT 4, 'may write the table ' || relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE nspname = $2 AND relname IN ('policy_set', 'policy')
-                AND has_table_privilege($1, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+            WHERE nspname = $2::text AND relname IN ('policy_set', 'policy')
+                AND has_table_privilege($1::text::name, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
             UNION ALL
             SELECT 5, 'sees the schema ' || nspname FROM pg_namespace n
-            WHERE nspname <> $2 AND has_schema_privilege($1, oid, 'USAGE')
+            WHERE nspname <> $2::text AND has_schema_privilege($1::text::name, oid, 'USAGE')
                 AND EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid AND relname = 'policy_set')
             UNION ALL
             SELECT 6, 'may create schemas in the database'
-            WHERE has_database_privilege($1, current_database(), 'CREATE')
+            WHERE has_database_privilege($1::text::name, current_database(), 'CREATE')
             UNION ALL
             SELECT 7, 'may make temporary tables'
-            WHERE has_database_privilege($1, current_database(), 'TEMPORARY')
+            WHERE has_database_privilege($1::text::name, current_database(), 'TEMPORARY')
         ) excess ORDER BY place, words
         "#,
         role,

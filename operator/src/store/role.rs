@@ -46,7 +46,7 @@ impl PodRoles {
             r#"
             SELECT rolname::text AS "name!",
                 (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls) AS "is_mighty!"
-            FROM pg_roles WHERE rolname = ANY($1)
+            FROM pg_roles WHERE rolname::text = ANY($1)
             "#,
             &names[..],
         )
