@@ -25,9 +25,9 @@ done
 
 rm -rf .sqlx
 mkdir .sqlx
-# The macros write while they expand, so the crate must be expanded anew.
-touch gateway/src/lib.rs
+# The macros write while they expand, so the crates must be expanded anew.
+touch gateway/src/lib.rs operator/src/lib.rs
 encoded=$(printf %s "$home" | sed 's,/,%2F,g')
 DATABASE_URL="postgres://gateway@$encoded/postgres?options=-c%20search_path%3Dclaude_gateway" \
-    SQLX_OFFLINE_DIR="$PWD/.sqlx" SQLX_OFFLINE=false cargo check -p gateway --lib
+    SQLX_OFFLINE_DIR="$PWD/.sqlx" SQLX_OFFLINE=false cargo check -p gateway -p operator --lib
 echo "$(ls .sqlx | wc -l) statements"

@@ -27,8 +27,8 @@ fn sources(below: &Path) -> Vec<PathBuf> {
 
 /// The workspace members that a manifest's section names.
 fn members_in(manifest: &str, section: &str) -> BTreeSet<String> {
-    const MEMBERS: [&str; 6] =
-        ["crds", "gateway-config", "gateway-egress", "claude-gateway-migrations", "gateway", "e2e"];
+    const MEMBERS: [&str; 7] =
+        ["crds", "gateway-config", "gateway-egress", "claude-gateway-migrations", "gateway", "operator", "e2e"];
     let manifest = fs::read_to_string(root().join(manifest)).unwrap();
     let body = manifest.split(&format!("[{section}]")).nth(1).unwrap_or_default();
     let body = body.split("\n[").next().unwrap_or_default();
@@ -43,7 +43,9 @@ fn each_crate_knows_only_whom_the_design_lets_it_know() {
         ("gateway/config/Cargo.toml", vec![]),
         ("gateway/egress/Cargo.toml", vec![]),
         ("migrations/Cargo.toml", vec![]),
+        ("crds/Cargo.toml", vec![]),
         ("gateway/Cargo.toml", vec!["gateway-config", "gateway-egress", "claude-gateway-migrations"]),
+        ("operator/Cargo.toml", vec!["crds", "gateway-config", "gateway-egress", "claude-gateway-migrations"]),
         ("e2e/Cargo.toml", vec![]),
     ];
     for (manifest, allowed) in allowed {
@@ -116,6 +118,29 @@ fn rooms_below_do_not_look_up() {
                     broken.push(format!("{} looks up to {upper}", file.strip_prefix(&pod).unwrap().display()));
                 }
             }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn in_the_operator_only_its_store_speaks_sql_and_only_three_steps_hold_a_client() {
+    // The controller and the reconcile hand the client on.
+    const HOLD: [&str; 5] = ["dereference.rs", "apply.rs", "update_status.rs", "controller.rs", "reconcile.rs"];
+    let operator = root().join("operator/src");
+    let mut broken = Vec::new();
+    for file in sources(&operator) {
+        let inside = file.strip_prefix(&operator).unwrap();
+        let room = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        let code: Vec<_> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        if room != "store" && code.iter().any(|line| line.contains("sqlx::")) {
+            broken.push(format!("{} uses sqlx", inside.display()));
+        }
+        let asks = |line: &&&str| line.contains("Api::<") || line.contains("Api<") || line.contains("kube::Client");
+        if room == "gateway" && !HOLD.contains(&name) && code.iter().any(|line| asks(&line)) {
+            broken.push(format!("{} asks the API server", inside.display()));
         }
     }
     assert!(broken.is_empty(), "{broken:#?}");

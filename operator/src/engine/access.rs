@@ -1,0 +1,30 @@
+//! The ways to the API server: one for the lease, one for everything else.
+//!
+//! Invariant: the client that controllers are given passes the fence with every write and notes what watches hear.
+
+use std::time::Duration;
+
+use kube::{Client, Config, client::ClientBuilder};
+
+use super::{fence::Fence, leadership::Witness, progress::Progress};
+
+/// A server that is frozen keeps its connections: what is silent for longer than any watch may be is broken off.
+const SILENT: Duration = Duration::from_secs(295);
+/// The lease is asked for again well before its end.
+const LEASE_CALL: Duration = Duration::from_secs(3);
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// For reads, watches and fenced writes.
+pub fn controllers(mut config: Config, fence: &Fence, progress: &Progress) -> Result<Client, kube::Error> {
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(SILENT);
+    Ok(ClientBuilder::try_from(config)?.with_layer(progress).with_layer(fence).build())
+}
+
+/// For the lease only, and impatient: a renewal that hangs must not keep the next one from being tried.
+pub fn election(mut config: Config, fence: &Fence, identity: &str) -> Result<Client, kube::Error> {
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(LEASE_CALL);
+    config.write_timeout = Some(LEASE_CALL);
+    Ok(ClientBuilder::try_from(config)?.with_layer(&Witness::new(fence.clone(), identity)).build())
+}

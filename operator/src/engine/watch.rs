@@ -1,0 +1,46 @@
+//! One watch, one task, one back-off: a kind that may not be watched, or is not there, delays no other.
+
+use std::{fmt::Debug, time::Duration};
+
+use futures_util::StreamExt;
+use kube::{
+    Api, Resource,
+    runtime::watcher::{self, Event, watcher},
+};
+use serde::de::DeserializeOwned;
+
+use super::metrics::Metrics;
+
+const FIRST: Duration = Duration::from_millis(500);
+/// What came back is heard of within this.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Hands every event to `hear`, for ever. A failure is logged when it begins, not each time it is tried again.
+pub async fn watch<K>(api: Api<K>, selection: watcher::Config, metrics: &Metrics, mut hear: impl FnMut(Event<K>))
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let resource = api.resource_url().rsplit('/').next().unwrap_or_default().to_owned();
+    let mut events = watcher(api, selection).boxed();
+    let mut wait = FIRST;
+    let mut failing = false;
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => {
+                // A list that begins is no sign of health: it may fail at its first page.
+                if !matches!(event, Event::Init) {
+                    (wait, failing) = (FIRST, false);
+                }
+                hear(event);
+            }
+            Err(error) => {
+                metrics.watch_failed(&resource);
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, resource, "a watch failed and is tried again");
+                }
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LONGEST);
+            }
+        }
+    }
+}

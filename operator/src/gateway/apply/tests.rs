@@ -1,0 +1,113 @@
+//! The exact calls, and what becomes of a world in which any of them fails.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::gateway::{
+    fixtures::{self, complete, desired, minimal, validated},
+    server::Server,
+};
+
+const SERVICE: &str = "/api/v1/namespaces/team/services/claude";
+const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/team/deployments/claude";
+const POLICY: &str = "/apis/networking.k8s.io/v1/namespaces/team/networkpolicies/claude";
+
+async fn applied(server: &Server, memory: &Memory, spec: Value) -> Result<Applied, ApplyError> {
+    let gateway = validated(spec.clone()).unwrap();
+    apply(&server.client(), &gateway, &desired(spec), memory).await
+}
+
+#[tokio::test]
+async fn everything_is_looked_at_before_anything_is_written_under_our_name() {
+    let (server, memory) = (Server::default(), Memory::default());
+    let written = applied(&server, &memory, complete()).await.unwrap().writes();
+    let calls = server.calls();
+    let first = calls.iter().position(|call| call.is_write()).unwrap();
+    assert!(calls[first..].iter().all(|call| call.is_write()), "{calls:#?}");
+    assert_eq!((calls.len() - first, server.objects().len()), (written, written));
+    for call in &calls[first..] {
+        assert!(call.query.contains("fieldManager=claude-gateway-operator") && call.query.contains("force=true"), "{call:?}");
+    }
+}
+
+#[tokio::test]
+async fn c1_a_second_time_writes_nothing() {
+    for spec in [minimal(), complete()] {
+        let (server, memory) = (Server::default(), Memory::default());
+        applied(&server, &memory, spec.clone()).await.unwrap();
+        server.calls();
+        // Another process remembers nothing and has nothing to write either.
+        for memory in [memory, Memory::default()] {
+            assert_eq!(applied(&server, &memory, spec.clone()).await.unwrap().writes(), 0);
+            assert!(server.calls().iter().all(|call| !call.is_write()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn c6_a_failure_at_any_call_ends_the_try_and_the_next_one_converges() {
+    let whole = Server::default();
+    applied(&whole, &Memory::default(), complete()).await.unwrap();
+    let (calls, wanted) = (whole.calls().len(), whole.objects());
+    for number in 0..calls {
+        for status in [409, 429, 500] {
+            let (server, memory) = (Server::default(), Memory::default());
+            server.fail(number, status);
+            let failed = applied(&server, &memory, complete()).await.unwrap_err();
+            assert_eq!(failed.finding().reason, Reason::ApplyFailed);
+            assert_eq!(server.calls().len(), number + 1, "nothing is asked after a failure");
+            applied(&server, &memory, complete()).await.unwrap();
+            let names = |objects: &std::collections::BTreeMap<String, Value>| objects.keys().cloned().collect::<Vec<_>>();
+            assert_eq!(names(&server.objects()), names(&wanted), "call {number}, {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn c3_an_object_of_somebody_else_stops_all_writes_and_stays() {
+    let foreign = json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "claude", "uid": "theirs" }, "spec": {} });
+    let server = Server::default();
+    server.put(SERVICE, foreign.clone());
+    let conflict = applied(&server, &Memory::default(), minimal()).await.unwrap_err();
+    assert_eq!(conflict.finding().reason, Reason::NameConflict);
+    assert_eq!(server.objects(), [(SERVICE.to_owned(), foreign)].into());
+}
+
+#[tokio::test]
+async fn c3_what_is_not_asked_for_any_more_is_deleted_if_it_is_ours() {
+    let (server, memory) = (Server::default(), Memory::default());
+    applied(&server, &memory, minimal()).await.unwrap();
+    let mut without = minimal();
+    without["networkPolicy"] = json!({ "enabled": false });
+    applied(&server, &memory, without.clone()).await.unwrap();
+    assert!(!server.objects().contains_key(POLICY));
+    let theirs = json!({ "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": { "name": "claude", "uid": "theirs" } });
+    server.put(POLICY, theirs.clone());
+    assert_eq!(applied(&server, &memory, without).await.unwrap().writes(), 0);
+    assert_eq!(server.objects()[POLICY], theirs);
+}
+
+#[tokio::test]
+async fn c2_a_field_of_ours_that_somebody_changed_is_written_again() {
+    let (server, memory) = (Server::default(), Memory::default());
+    applied(&server, &memory, minimal()).await.unwrap();
+    let mut changed = server.objects()[DEPLOYMENT].clone();
+    changed["spec"]["replicas"] = json!(9);
+    server.put(DEPLOYMENT, changed);
+    assert_eq!(applied(&server, &memory, minimal()).await.unwrap().writes(), 1);
+    assert_eq!(server.objects()[DEPLOYMENT]["spec"]["replicas"], 2);
+}
+
+#[tokio::test]
+async fn pods_are_not_touched_while_they_could_not_start() {
+    let (server, memory) = (Server::default(), Memory::default());
+    applied(&server, &memory, minimal()).await.unwrap();
+    let mut changed = minimal();
+    changed["replicas"] = json!(1);
+    let (gateway, login, keys) = (validated(changed).unwrap(), fixtures::login(), fixtures::keys());
+    let away = super::super::build::Found { login: Some(&login), keys: &keys, database_ready: false };
+    let desired = super::super::build::build(&gateway, &away).unwrap();
+    let applied = apply(&server.client(), &gateway, &desired, &memory).await.unwrap();
+    assert!(applied.waits());
+    assert_eq!(server.objects()[DEPLOYMENT]["spec"]["replicas"], 2);
+}

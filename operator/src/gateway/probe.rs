@@ -1,0 +1,201 @@
+//! Asks Postgres and the identity provider, and pods by way of their rows. Makes the schema and the pods' role, because pods
+//! can do neither.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use aws_lc_rs::rand::SecureRandom;
+
+use super::{
+    condition::{Finding, Reason},
+    issuer::Issuers,
+    validate::{PodRole, ValidatedGateway},
+};
+use crate::store::{GatewayName, GatewayStore, LivePod, PodLogin, StoreError, Stores};
+
+/// Rights and logins are looked at this often; an access that changes is looked at at once.
+const LOOK: Duration = Duration::from_secs(300);
+
+/// What was found.
+#[derive(Debug, Clone)]
+pub struct Probed {
+    pub database: Finding,
+    pub identity_provider: Finding,
+    /// What pods use at the database, where the operator makes that.
+    pub login: Option<PodLogin>,
+    /// `None`: they could not be asked for.
+    pub pods: Option<Vec<LivePod>>,
+    /// The newest revision of the policies.
+    pub revision: Option<i64>,
+}
+
+impl Probed {
+    /// Every pod enforces the newest policies.
+    pub fn policies(&self) -> Finding {
+        let (Some(pods), Some(revision)) = (&self.pods, self.revision) else {
+            return Finding::unknown(Reason::NotProbed, "The database cannot be asked which policies pods enforce.");
+        };
+        let behind = pods.iter().filter(|pod| pod.policy_revision < revision).count();
+        match (pods.len(), behind) {
+            (0, _) => Finding::unknown(Reason::NoPods, "No pod runs that could enforce a policy."),
+            (_, 0) => Finding::good(Reason::PoliciesSynced, "Every pod enforces the newest policies."),
+            (all, behind) => {
+                let message =
+                    format!("{behind} of {all} pods enforce older policies. If this stays, look at their logs.");
+                Finding::bad(Reason::PoliciesBehind, message)
+            }
+        }
+    }
+
+    /// Pods try credentials; the operator never sees the providers.
+    pub fn upstreams(&self) -> Finding {
+        let Some(pods) = &self.pods else {
+            return Finding::unknown(Reason::NotProbed, "The database cannot be asked how pods fare with upstreams.");
+        };
+        let states = || pods.iter().flat_map(|pod| &pod.upstreams);
+        let refused: std::collections::BTreeSet<_> =
+            states().filter(|state| state.credential == "refused").map(|state| state.name.as_str()).collect();
+        if !refused.is_empty() {
+            let names = refused.into_iter().collect::<Vec<_>>().join(", ");
+            let message =
+                format!("Refused their credential: {names}. Put one that is valid into the Secret it comes from.");
+            return Finding::bad(Reason::UpstreamCredentialRefused, message);
+        }
+        match (pods.is_empty(), states().any(|state| state.credential == "ok")) {
+            (true, _) => Finding::unknown(Reason::NoPods, "No pod runs that could try an upstream."),
+            (false, true) => Finding::good(Reason::UpstreamsReady, "No upstream refuses its credential."),
+            (false, false) => Finding::unknown(Reason::UpstreamsUntried, "No request has tried an upstream yet."),
+        }
+    }
+}
+
+/// What is asked, and what is remembered of it.
+pub struct Prober {
+    pub stores: Arc<Stores>,
+    pub issuers: Issuers,
+    pub random: Arc<dyn SecureRandom + Send + Sync>,
+    looked: Mutex<HashMap<GatewayName, Looked>>,
+}
+
+/// A look at rights and logins that found them as they should be.
+struct Looked {
+    store: Arc<GatewayStore>,
+    at: Instant,
+    login: Option<String>,
+}
+
+struct Database {
+    login: Option<PodLogin>,
+    pods: Vec<LivePod>,
+    revision: i64,
+}
+
+impl Prober {
+    pub fn new(stores: Arc<Stores>, issuers: Issuers, random: Arc<dyn SecureRandom + Send + Sync>) -> Self {
+        Self { stores, issuers, random, looked: Mutex::default() }
+    }
+
+    /// `held` is what the pods' Secret holds.
+    pub async fn probe(&self, gateway: &ValidatedGateway, held: Option<PodLogin>, now: Instant) -> Probed {
+        let (database, identity_provider) =
+            tokio::join!(self.database(gateway, held.as_ref(), now), self.issuers.probe(gateway, now));
+        match database {
+            Ok(Database { login, pods, revision }) => Probed {
+                database: Finding::good(Reason::DatabaseReady, "The database answers and its schema is up to date."),
+                identity_provider,
+                login,
+                pods: Some(pods),
+                revision: Some(revision),
+            },
+            Err(error) => Probed {
+                database: of_store(&error),
+                identity_provider,
+                // Pods hold it already, so what they are told stays what it is.
+                login: held,
+                pods: None,
+                revision: None,
+            },
+        }
+    }
+
+    async fn database(
+        &self,
+        gateway: &ValidatedGateway,
+        held: Option<&PodLogin>,
+        now: Instant,
+    ) -> Result<Database, StoreError> {
+        let identity = &gateway.identity;
+        let name = GatewayName { namespace: identity.namespace.clone(), name: identity.name.clone() };
+        let store = self.stores.open(&name, gateway.access.clone())?;
+        if !store.is_migrated().await? {
+            store.migrate().await?;
+            self.looked.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+            self.stores.tell(&name);
+        }
+        let login = match &gateway.pod_role {
+            PodRole::Made => Some(self.login(&name, &store, held, now).await?),
+            PodRole::Given { username, .. } => {
+                if !self.is_fresh(&name, &store, Some(username), now) {
+                    store.grant_to(username).await?;
+                    self.note(name, &store, Some(username.clone()), now);
+                }
+                None
+            }
+        };
+        Ok(Database { login, pods: store.live_pods().await?, revision: store.policy_head().await?.revision })
+    }
+
+    async fn login(
+        &self,
+        name: &GatewayName,
+        store: &Arc<GatewayStore>,
+        held: Option<&PodLogin>,
+        now: Instant,
+    ) -> Result<PodLogin, StoreError> {
+        if let Some(held) = held.filter(|held| self.is_fresh(name, store, Some(&held.username), now)) {
+            return Ok(held.clone());
+        }
+        let login = store.ensure_pod_login(held, &*self.random).await?;
+        self.note(name.clone(), store, Some(login.username.clone()), now);
+        Ok(login)
+    }
+
+    fn is_fresh(&self, name: &GatewayName, store: &Arc<GatewayStore>, login: Option<&str>, now: Instant) -> bool {
+        let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        looked.get(name).is_some_and(|looked| {
+            Arc::ptr_eq(&looked.store, store)
+                && looked.login.as_deref() == login
+                && now.saturating_duration_since(looked.at) < LOOK
+        })
+    }
+
+    fn note(&self, name: GatewayName, store: &Arc<GatewayStore>, login: Option<String>, now: Instant) {
+        let looked = Looked { store: store.clone(), at: now, login };
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner).insert(name, looked);
+    }
+
+    /// The gateway is gone.
+    pub fn forget(&self, name: &GatewayName, uid: &str) {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.issuers.forget(uid);
+        self.stores.close(name);
+    }
+}
+
+fn of_store(error: &StoreError) -> Finding {
+    let reason = match error {
+        StoreError::BadUrl => Reason::DatabaseUrlInvalid,
+        StoreError::Unavailable(_) => Reason::DatabaseUnavailable,
+        StoreError::LoginRefused(_) => Reason::DatabaseLoginRefused,
+        StoreError::Forbidden(_) => Reason::DatabaseRightMissing,
+        StoreError::NotMigrated => Reason::DatabaseNotMigrated,
+        StoreError::Migration(_) => Reason::MigrationFailed,
+        StoreError::ForeignRole(_) => Reason::DatabaseRoleConflict,
+        StoreError::LoginInUse { .. } => Reason::DatabaseLoginInUse,
+        StoreError::NoRandomness | StoreError::Refused(_) => Reason::OperatorFault,
+    };
+    Finding::bad(reason, format!("In short: {error}. What helps: {}.", error.remedy()))
+}

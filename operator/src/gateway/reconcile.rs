@@ -1,0 +1,162 @@
+//! One reconcile of one gateway: five calls and a probe, in their order.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crds::{ClaudeGateway, PAUSED};
+use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Client, Resource, ResourceExt};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+
+use super::{
+    apply::{Applied, ApplyError, apply},
+    build::{self, BuildError, Found, build},
+    condition::{Finding, Reason},
+    dereference::dereference,
+    drift::Memory,
+    keys::{KeySet, KeysError},
+    probe::{Probed, Prober},
+    status::{Facts, Outcome},
+    update_status::{announce, update_status},
+    validate::{ValidatedGateway, validate},
+};
+use crate::{
+    clock::Clock,
+    engine::{discovery::Discovery, events::Events, metrics::Metrics},
+};
+
+/// Pods' rows change without a word from the API server, so a gateway is looked at again after this.
+const CALM: Duration = Duration::from_secs(30);
+/// While something is under way or wrong that may pass by itself.
+const WATCHFUL: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    #[error("what the gateway refers to could not be read")]
+    Dereference(#[source] kube::Error),
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    #[error("the signing keys")]
+    Keys(#[from] KeysError),
+    #[error("the status could not be written")]
+    Status(#[source] kube::Error),
+}
+
+/// What every reconcile needs.
+pub struct Context {
+    pub client: Client,
+    pub clock: Arc<dyn Clock>,
+    pub prober: Prober,
+    pub discovery: Arc<Discovery>,
+    pub events: Arc<Events>,
+    pub metrics: Arc<Metrics>,
+    pub memory: Memory,
+    pub default_image: Option<String>,
+}
+
+/// Returns when to look again.
+pub async fn reconcile(context: &Context, gateway: &ClaudeGateway) -> Result<Duration, ReconcileError> {
+    if gateway.meta().deletion_timestamp.is_some() {
+        return Ok(CALM);
+    }
+    if gateway.annotations().get(PAUSED).is_some_and(|paused| paused == "true") {
+        return tell(context, gateway, &Outcome::Paused).await.map(|()| CALM);
+    }
+    if gateway.status.is_none() {
+        update_status(&context.client, gateway, &Outcome::Begun, context.clock.now())
+            .await
+            .map_err(ReconcileError::Status)?;
+    }
+    let world = dereference(&context.client, &context.discovery, gateway).await.map_err(ReconcileError::Dereference)?;
+    let validated = match validate(gateway, &world, context.default_image.as_deref()) {
+        Ok(validated) => validated,
+        Err(finding) => return tell(context, gateway, &Outcome::Refused(&finding)).await.map(|()| CALM),
+    };
+    let held = match build::held(world.config.as_ref(), world.keys.as_ref()) {
+        Ok(held) => held,
+        Err(error) => {
+            return tell(context, gateway, &Outcome::Refused(&damaged(&error, &world.keys))).await.map(|()| CALM);
+        }
+    };
+    let probed = context.prober.probe(&validated, held.login, Instant::now()).await;
+    let keys = keys(context, &validated, held.keys, &probed)?;
+    let found = Found { login: probed.login.as_ref(), keys: &keys, database_ready: probed.database.is_good() };
+    let desired = build(&validated, &found)?;
+    match apply(&context.client, &validated, &desired, &context.memory).await {
+        Ok(applied) => applied_so(context, gateway, &validated, &probed, &applied).await,
+        Err(error) => {
+            let finding = error.finding();
+            tell(context, gateway, &Outcome::Failed { probed: &probed, finding: &finding }).await?;
+            match finding.reason.is_terminal() {
+                true => Ok(CALM),
+                false => Err(error.into()),
+            }
+        }
+    }
+}
+
+async fn applied_so(
+    context: &Context,
+    gateway: &ClaudeGateway,
+    validated: &ValidatedGateway,
+    probed: &Probed,
+    applied: &Applied,
+) -> Result<Duration, ReconcileError> {
+    let facts = facts(validated);
+    let outcome = Outcome::Applied { probed, applied, facts: &facts };
+    tell(context, gateway, &outcome).await?;
+    let calm = probed.database.is_good() && probed.identity_provider.is_good() && applied.writes() == 0;
+    Ok(if calm { CALM } else { WATCHFUL })
+}
+
+async fn tell(context: &Context, gateway: &ClaudeGateway, outcome: &Outcome<'_>) -> Result<(), ReconcileError> {
+    let now = context.clock.now();
+    let status = update_status(&context.client, gateway, outcome, now).await.map_err(ReconcileError::Status)?;
+    announce(&context.events, &context.metrics, gateway, &status).await;
+    Ok(())
+}
+
+/// The keys that stand, or the next step of their rotation.
+fn keys(
+    context: &Context,
+    gateway: &ValidatedGateway,
+    held: Option<KeySet>,
+    probed: &Probed,
+) -> Result<KeySet, KeysError> {
+    let (now, random) = (context.clock.now(), &*context.prober.random);
+    let Some(held) = held else { return KeySet::made(now, random) };
+    let known: Vec<_> = probed.pods.iter().flatten().map(|pod| pod.session_keys.clone()).collect();
+    let session = SignedDuration::from_hours(24 * i64::from(gateway.spec.session.max_days));
+    Ok(held.next(now, session, &known, random)?.unwrap_or(held))
+}
+
+fn damaged(error: &KeysError, keys: &Option<Secret>) -> Finding {
+    let name = keys.as_ref().map(ResourceExt::name_any).unwrap_or_default();
+    let message = format!(
+        "The Secret {name}: {error}. Restore it from a backup; or delete it, and everybody has to sign in again with new keys."
+    );
+    Finding::bad(Reason::SigningKeysDamaged, message)
+}
+
+fn facts(gateway: &ValidatedGateway) -> Facts {
+    let selector = build::selected(gateway).iter().map(|(label, value)| format!("{label}={value}")).collect::<Vec<_>>();
+    let fixed = || gateway.spec.replicas.unwrap_or(build::REPLICAS);
+    Facts {
+        url: gateway.spec.public_url.clone(),
+        selector: selector.join(","),
+        tls_sha256: gateway.leaf.as_deref().and_then(fingerprint),
+        replicas: gateway.spec.autoscaling.is_none().then(fixed),
+    }
+}
+
+/// As browsers and `openssl` show it.
+fn fingerprint(pem: &[u8]) -> Option<String> {
+    let leaf = CertificateDer::pem_slice_iter(pem).next()?.ok()?;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &leaf);
+    Some(digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":"))
+}

@@ -1,0 +1,57 @@
+//! Tells what was found and done: one write where something is new, none where nothing is.
+
+use crds::{ClaudeGateway, ClaudeGatewayStatus};
+use jiff::Timestamp;
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::{
+    condition::Reason,
+    kinds::MANAGER,
+    status::{CONDITIONS, Outcome, READY, status},
+};
+use crate::engine::{
+    events::{Events, Turn},
+    metrics::Metrics,
+};
+
+/// Writes the status if it is another than the object has.
+pub async fn update_status(
+    client: &Client,
+    gateway: &ClaudeGateway,
+    outcome: &Outcome<'_>,
+    now: Timestamp,
+) -> Result<ClaudeGatewayStatus, kube::Error> {
+    let next = status(gateway.status.as_ref(), gateway.meta().generation, outcome, now);
+    if gateway.status.as_ref() == Some(&next) {
+        return Ok(next);
+    }
+    let whole = json!({
+        "apiVersion": ClaudeGateway::api_version(&()),
+        "kind": ClaudeGateway::kind(&()),
+        "metadata": { "name": gateway.name_any() },
+        "status": next,
+    });
+    let api = Api::<ClaudeGateway>::namespaced(client.clone(), &gateway.namespace().unwrap_or_default());
+    let params = PatchParams::apply(MANAGER).force();
+    api.patch_status(&gateway.name_any(), &params, &Patch::Apply(&whole)).await?;
+    Ok(next)
+}
+
+/// The same for those who watch events and metrics.
+pub async fn announce(events: &Events, metrics: &Metrics, gateway: &ClaudeGateway, status: &ClaudeGatewayStatus) {
+    let (namespace, name) = (gateway.namespace().unwrap_or_default(), gateway.name_any());
+    for known in CONDITIONS {
+        match status.conditions.iter().find(|condition| condition.type_ == known) {
+            Some(condition) => metrics.condition("ClaudeGateway", (&namespace, &name), known, &condition.status),
+            None => metrics.forget_condition("ClaudeGateway", (&namespace, &name), known),
+        }
+    }
+    if let Some(ready) = status.conditions.iter().find(|condition| condition.type_ == READY) {
+        let turn = Turn { warning: ready.status == "False", reason: ready.reason.clone(), note: ready.message.clone() };
+        events.publish(&gateway.object_ref(&()), turn).await;
+    }
+}
