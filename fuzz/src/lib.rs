@@ -15,6 +15,13 @@ pub mod user_code;
 #[path = "../../gateway/src/session/chance.rs"]
 pub mod chance;
 
+#[path = "../../gateway/src/spend/counts.rs"]
+pub mod counts;
+
+mod spend {
+    pub(crate) use super::counts::Counts;
+}
+
 mod session {
     pub(crate) use super::chance;
 }

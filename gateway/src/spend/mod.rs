@@ -8,6 +8,7 @@ mod aftermath;
 pub mod book;
 #[cfg(test)]
 mod book_tests;
+mod counts;
 pub mod escrow;
 mod estimate;
 pub mod flusher;
@@ -34,6 +35,7 @@ mod usage_key;
 
 pub use aftermath::Aftermath;
 pub use book::{Book, Want};
+pub use counts::Counts;
 pub use estimate::{Asked, Estimate, Lesson, Recents, Seen};
 pub use flusher::{Flusher, Flushing};
 pub use gate::Gate;
@@ -48,4 +50,4 @@ pub use pace::Pace;
 pub use reach::Reach;
 pub use replay::Replay;
 pub use trial::Trial;
-pub use usage_key::{Counts, UsageDelta, UsageKey};
+pub use usage_key::{UsageDelta, UsageKey};
