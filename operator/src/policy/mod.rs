@@ -98,7 +98,7 @@ impl Policies {
         let (asking, mut asked) = mpsc::unbounded_channel();
         let mut news = self.stores.news();
         let hearing = tokio::spawn(hearing::hear(self.clone(), scopes, asking));
-        let (mut queue, mut tasks, mut names) = (Queue::default(), JoinSet::new(), HashMap::new());
+        let (mut queue, mut tasks, mut names) = (Queue::<GatewayName>::default(), JoinSet::new(), HashMap::new());
         while !*stop.borrow_and_update() {
             while queue.running() < AT_ONCE
                 && let Some(gateway) = queue.take(Instant::now())
