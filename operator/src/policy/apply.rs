@@ -45,7 +45,12 @@ pub async fn apply(
             head = written.head;
             memory.wrote(store, set.marks.clone(), head.clone(), changed_in.clone());
             if written.changed {
-                tracing::info!(schema = store.schema(), revision = head.revision, policies = set.rows.len(), "policies written");
+                tracing::info!(
+                    schema = store.schema(),
+                    revision = head.revision,
+                    policies = set.rows.len(),
+                    "policies written"
+                );
             }
             changed_in
         }

@@ -29,7 +29,8 @@ pub fn build(validated: Vec<Validated>) -> Set {
     let winners = winners(&validated);
     let mut set = Set { rows: Vec::new(), marks: Vec::new(), verdicts: Vec::new() };
     for Validated { candidate, verdict, part } in validated {
-        let winner = part.as_ref().and_then(|part| winners.get(&part.base?)).filter(|winner| **winner != candidate.key());
+        let winner =
+            part.as_ref().and_then(|part| winners.get(&part.base?)).filter(|winner| **winner != candidate.key());
         let (verdict, part) = match (winner, verdict) {
             (None, verdict) => (verdict, part),
             (Some(winner), Verdict::Accepted { .. }) => (conflict(&candidate, winner), None),
@@ -73,14 +74,14 @@ fn conflict(candidate: &Candidate, winner: &str) -> Verdict {
 mod tests {
     use std::collections::HashMap;
 
-    use kube::api::DynamicObject;
+    use kube::core::DynamicObject;
     use serde_json::{Value, json};
 
     use super::*;
     use crate::{
         policy::{
             dereference::{Away, World},
-            index::Index,
+            index::{Gateway, Index},
             validate::validate,
         },
         store::{GatewayName, Stood},
@@ -113,7 +114,7 @@ mod tests {
                 "exposure": {"kind": "None"},
                 "database": {"urlSecretRef": secret},
                 "oidc": {"issuer": "https://login.example.com", "clientId": "claude", "clientSecretRef": secret},
-                "upstreams": [{"name": "anthropic", "provider": {"anthropic": {"apiKeyRef": secret}}}],
+                "upstreams": [{"name": "anthropic", "provider": {"anthropic": {"auth": {"apiKeySecretRef": secret}}}}],
                 "policies": {"allowed": allowed},
             },
         }))
@@ -121,11 +122,14 @@ mod tests {
 
     fn world(gateway: Option<DynamicObject>, policies: Vec<DynamicObject>, stood: HashMap<String, Stood>) -> World {
         let mut index = Index::default();
+        let is_there = gateway.is_some();
         gateway.into_iter().for_each(|gateway| drop(index.put_gateway(gateway)));
         policies.into_iter().for_each(|policy| drop(index.put_policy(policy)));
         let name = GatewayName { namespace: "platform".to_owned(), name: "claude".to_owned() };
+        let gateway = index.gateway(&name);
+        assert_eq!(gateway.as_ref().is_some_and(|gateway| matches!(**gateway, Gateway::Read(_))), is_there);
         let away = Away { reason: "", message: String::new() };
-        World { gateway: index.gateway(&name), policies: index.policies(&name), stood, store: Err(away) }
+        World { gateway, policies: index.policies(&name), stood, store: Err(away) }
     }
 
     fn set(policies: Vec<DynamicObject>) -> Set {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crds::{PAUSED, UserPolicy, UserPolicyStatus};
 use jiff::Timestamp;
-use kube::{api::DynamicObject, api::ObjectMeta};
+use kube::core::{DynamicObject, ObjectMeta};
 use serde_json::Value;
 
 use super::document::{Judged, judged};
@@ -20,7 +20,10 @@ pub struct Candidate {
 
 #[derive(Clone)]
 pub enum Reading {
-    Policy { policy: Arc<UserPolicy>, judged: Arc<Result<Judged, String>> },
+    Policy {
+        policy: Arc<UserPolicy>,
+        judged: Arc<Result<Judged, String>>,
+    },
     /// Stored under a schema that let more pass than this version reads.
     Malformed(String),
 }
@@ -32,9 +35,8 @@ impl Candidate {
         let status = data.get("status").cloned().unwrap_or_default();
         let status = serde_json::from_value(status).unwrap_or_default();
         let gateway = gateway(&metadata, &data);
-        let unchanged = before.filter(|before| {
-            before.metadata.uid == metadata.uid && before.metadata.generation == metadata.generation
-        });
+        let unchanged = before
+            .filter(|before| before.metadata.uid == metadata.uid && before.metadata.generation == metadata.generation);
         let reading = match unchanged {
             Some(before) => before.reading.clone(),
             None => Reading::of(DynamicObject { types, metadata: metadata.clone(), data }),

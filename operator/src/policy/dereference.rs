@@ -3,12 +3,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{
-    Policies,
-    candidate::Candidate,
-    index::Gateway,
-};
-use crate::store::{GatewayName, GatewayStore, StoreError, Stood};
+use super::{Policies, candidate::Candidate, index::Gateway};
+use crate::store::{GatewayName, GatewayStore, Stood, StoreError};
 
 pub struct World {
     pub gateway: Option<Arc<Gateway>>,
@@ -28,7 +24,10 @@ pub struct Away {
 
 impl Away {
     fn not_ready() -> Self {
-        Self { reason: "GatewayNotReady", message: "The gateway's database is not known yet: see the gateway.".to_owned() }
+        Self {
+            reason: "GatewayNotReady",
+            message: "The gateway's database is not known yet: see the gateway.".to_owned(),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crds::{ClaudeGateway, UserPolicyStatus};
-use kube::{Resource, api::DynamicObject};
+use kube::{Resource, core::DynamicObject};
 
 use super::candidate::{Candidate, is_paused};
 use crate::store::GatewayName;

@@ -35,13 +35,24 @@ struct Set {
 
 impl Memory {
     /// The set that stands, if it is this one.
-    pub fn standing(&self, store: &Arc<GatewayStore>, marks: &[Mark], head: &Head) -> Option<Arc<HashMap<String, i64>>> {
+    pub fn standing(
+        &self,
+        store: &Arc<GatewayStore>,
+        marks: &[Mark],
+        head: &Head,
+    ) -> Option<Arc<HashMap<String, i64>>> {
         let set = self.written.as_ref()?;
         let is_same = set.store.ptr_eq(&Arc::downgrade(store)) && set.head == *head && set.marks == marks;
         is_same.then(|| set.changed_in.clone())
     }
 
-    pub fn wrote(&mut self, store: &Arc<GatewayStore>, marks: Vec<Mark>, head: Head, changed_in: Arc<HashMap<String, i64>>) {
+    pub fn wrote(
+        &mut self,
+        store: &Arc<GatewayStore>,
+        marks: Vec<Mark>,
+        head: Head,
+        changed_in: Arc<HashMap<String, i64>>,
+    ) {
         self.written = Some(Set { store: Arc::downgrade(store), marks, head, changed_in, since: Instant::now() });
     }
 

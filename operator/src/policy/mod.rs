@@ -29,7 +29,7 @@ use std::{
     time::Duration,
 };
 
-use kube::{Client, Resource, api::ApiResource};
+use kube::{Client, core::ApiResource};
 use tokio::{
     sync::{broadcast::error::RecvError, mpsc, watch as signal},
     task::JoinSet,
@@ -37,12 +37,23 @@ use tokio::{
 };
 
 use self::{
-    apply::apply, build::build, dereference::{Away, dereference}, index::Index, memory::Memory, queue::Queue,
-    update_status::{NotTold, Outcome, update_status}, validate::validate,
+    apply::apply,
+    build::build,
+    dereference::{Away, dereference},
+    index::Index,
+    memory::Memory,
+    queue::Queue,
+    update_status::{NotTold, Outcome, update_status},
+    validate::validate,
 };
 use crate::{
     clock::Clock,
-    engine::{events::Events, fence::Fence, metrics::{self, Metrics}, scope::Scope},
+    engine::{
+        events::Events,
+        fence::Fence,
+        metrics::{self, Metrics},
+        scope::Scope,
+    },
     store::{GatewayName, Stores},
 };
 
@@ -87,12 +98,13 @@ impl Policies {
         let (asking, mut asked) = mpsc::unbounded_channel();
         let mut news = self.stores.news();
         let hearing = tokio::spawn(hearing::hear(self.clone(), scopes, asking));
-        let (mut queue, mut tasks) = (Queue::default(), JoinSet::new());
+        let (mut queue, mut tasks, mut names) = (Queue::<GatewayName>::default(), JoinSet::new(), HashMap::new());
         while !*stop.borrow_and_update() {
             while queue.running() < AT_ONCE
                 && let Some(gateway) = queue.take(Instant::now())
             {
-                tasks.spawn(self.clone().one(gateway));
+                let task = tasks.spawn(self.clone().one(gateway.clone())).id();
+                names.insert(task, gateway);
             }
             self.metrics.queued("UserPolicy").set(queue.waiting().try_into().unwrap_or(i64::MAX));
             let soon = Instant::now() + GATHER;
@@ -104,12 +116,15 @@ impl Policies {
                     Err(RecvError::Lagged(_)) => self.index().names().into_iter().for_each(|name| queue.ask(name, soon)),
                     Err(RecvError::Closed) => break,
                 },
-                Some(done) = tasks.join_next() => if let Ok((gateway, again)) = done {
-                    queue.done(&gateway);
-                    queue.ask(gateway, Instant::now() + again);
-                },
+                Some(done) = tasks.join_next_with_id() => {
+                    let (task, again) = done.unwrap_or_else(|error| (error.id(), Some(TROUBLE)));
+                    if let Some(gateway) = names.remove(&task) {
+                        queue.done(&gateway);
+                        again.into_iter().for_each(|again| queue.ask(gateway.clone(), Instant::now() + again));
+                    }
+                }
                 () = tokio::time::sleep_until(next.unwrap_or_else(|| soon + AT_REST)) => {}
-                _ = stop.changed() => {}
+                changed = stop.changed() => if changed.is_err() { break },
             }
         }
         hearing.abort();
@@ -117,7 +132,7 @@ impl Policies {
     }
 
     /// Never fails: a failure is said here and leads to another try.
-    async fn one(self: Arc<Self>, gateway: GatewayName) -> (GatewayName, Duration) {
+    async fn one(self: Arc<Self>, gateway: GatewayName) -> Option<Duration> {
         let running = self.metrics.running("UserPolicy");
         running.inc();
         let begun = Instant::now();
@@ -125,21 +140,21 @@ impl Policies {
             Ok(again) => (metrics::Outcome::Done, again),
             Err(error) => {
                 tracing::warn!(%gateway, %error, "policies could not be told what became of them");
-                (metrics::Outcome::Failed, TROUBLE)
+                (metrics::Outcome::Failed, Some(TROUBLE))
             }
         };
         running.dec();
         self.metrics.reconciled("UserPolicy", outcome, begun.elapsed());
-        (gateway, again)
+        again
     }
 
-    /// One gateway's set. How long until the next look.
-    pub async fn reconcile(&self, gateway: &GatewayName) -> Result<Duration, NotTold> {
+    /// One gateway's set. How long until the next look; `None` when there is nothing left to look at.
+    pub async fn reconcile(&self, gateway: &GatewayName) -> Result<Option<Duration>, NotTold> {
         let memory = self.memory(gateway);
         let mut memory = memory.lock().await;
         let world = dereference(self, gateway).await;
         if world.gateway.as_ref().is_some_and(|gateway| gateway.is_at_rest()) {
-            return Ok(AT_REST);
+            return Ok(Some(AT_REST));
         }
         let is_there = world.gateway.is_some();
         let set = build(validate(&world));
@@ -166,8 +181,9 @@ impl Policies {
         update_status(self, &set.verdicts, &outcome).await?;
         if !is_there && set.verdicts.is_empty() {
             self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(gateway);
+            return Ok(None);
         }
-        Ok(again)
+        Ok(Some(again))
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {

@@ -26,7 +26,12 @@ pub struct Facts<'a> {
 #[derive(Clone, Copy)]
 pub enum Stands<'a> {
     /// It, or what was accepted of it last, since this revision.
-    Row { revision: i64, enforcing: usize, pods: usize, people: i64 },
+    Row {
+        revision: i64,
+        enforcing: usize,
+        pods: usize,
+        people: i64,
+    },
     Nothing,
     /// Nothing could be written or asked.
     Unknown(&'a Away),
@@ -133,7 +138,12 @@ fn refused(reason: Refusal, message: &str, part: &Stands<'_>, conditions: &mut C
 /// As it was, and that it is paused.
 fn paused(before: &UserPolicyStatus, generation: i64, now: Timestamp) -> UserPolicyStatus {
     let mut conditions = Conditions { before: &before.conditions, generation, now, all: Vec::new() };
-    conditions.put("Paused", true, "Annotated", "Nothing is changed until the annotation claude-gateway.dev/paused is gone.");
+    conditions.put(
+        "Paused",
+        true,
+        "Annotated",
+        "Nothing is changed until the annotation claude-gateway.dev/paused is gone.",
+    );
     let rest = before.conditions.iter().filter(|condition| condition.type_ != "Paused").cloned();
     let conditions = rest.chain(conditions.all).collect();
     UserPolicyStatus { conditions, ..before.clone() }

@@ -50,10 +50,11 @@ pub async fn update_status(context: &Policies, decided: &[Decided], outcome: &Ou
         let Decided { candidate, verdict, .. } = decided;
         let facts = Facts { generation: candidate.generation(), verdict, part: stands(decided, outcome) };
         let next = worth_writing(status(&facts, &candidate.status, now), &candidate.status, settled)?;
-        Some((candidate, verdict, next))
+        Some((candidate.clone(), *verdict != Verdict::Paused, next))
     });
+    let due: Vec<_> = due.collect();
     let mut failures = stream::iter(due)
-        .map(|(candidate, verdict, next)| tell(context, candidate, verdict, next))
+        .map(|(candidate, is_judged, next)| tell(context, candidate, is_judged, next))
         .buffer_unordered(AT_ONCE)
         .filter_map(async |told| told.err())
         .collect::<Vec<_>>()
@@ -85,12 +86,12 @@ fn stands<'a>(decided: &Decided, outcome: &'a Outcome) -> Stands<'a> {
 
 async fn tell(
     context: &Policies,
-    candidate: &Arc<Candidate>,
-    verdict: &Verdict,
+    candidate: Arc<Candidate>,
+    is_judged: bool,
     next: UserPolicyStatus,
 ) -> Result<(), kube::Error> {
-    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), candidate.namespace(), &resource());
     let resource = resource();
+    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), candidate.namespace(), &resource);
     let patch = json!({
         "apiVersion": resource.api_version,
         "kind": resource.kind,
@@ -104,14 +105,16 @@ async fn tell(
         Err(kube::Error::Api(refusal)) if matches!(refusal.code, 404 | 409) => return Ok(()),
         Err(error) => return Err(error),
     }
-    say_turn(context, candidate, verdict, &next).await;
-    context.index().note_status(candidate, next);
+    if is_judged {
+        say_turn(context, &candidate, &next).await;
+    }
+    context.index().note_status(&candidate, next);
     Ok(())
 }
 
 /// Only what becomes of the object itself: that a database went away is the gateway's event.
-async fn say_turn(context: &Policies, candidate: &Candidate, verdict: &Verdict, next: &UserPolicyStatus) {
-    let Some(accepted) = condition(next, "Accepted").filter(|_| *verdict != Verdict::Paused) else { return };
+async fn say_turn(context: &Policies, candidate: &Candidate, next: &UserPolicyStatus) {
+    let Some(accepted) = condition(next, "Accepted") else { return };
     let before = condition(&candidate.status, "Accepted");
     if before.is_some_and(|before| (&before.status, &before.reason) == (&accepted.status, &accepted.reason)) {
         return;

@@ -21,8 +21,13 @@ pub struct Validated {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    Accepted { warnings: Vec<String> },
-    Refused { reason: Refusal, message: String },
+    Accepted {
+        warnings: Vec<String>,
+    },
+    Refused {
+        reason: Refusal,
+        message: String,
+    },
     /// Its author has asked for it: nothing is changed and nothing is said.
     Paused,
 }
@@ -54,9 +59,14 @@ pub struct Mark {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    Object { uid: String, generation: i64 },
+    Object {
+        uid: String,
+        generation: i64,
+    },
     /// What stood before stays.
-    Stood { changed_in: i64 },
+    Stood {
+        changed_in: i64,
+    },
 }
 
 impl Refusal {
@@ -137,7 +147,10 @@ fn permitted(candidate: &Candidate, gateway: Option<&Gateway>) -> Result<(), (Re
             false => not_permitted(crds::NotPermitted::Namespace),
         });
     };
-    let Gateway::Read(gateway) = gateway else { return Ok(()) };
+    let Gateway::Read(gateway) = gateway else {
+        // Nothing is changed before it can be read; until then nobody else's word is taken.
+        return if is_own { Ok(()) } else { Err(not_permitted(crds::NotPermitted::Namespace)) };
+    };
     match &candidate.reading {
         Reading::Policy { policy, .. } => gateway.permits(policy).map_err(not_permitted),
         // What it says cannot be compared with what it may say; whether it may say anything can.

@@ -60,7 +60,9 @@ impl StoreError {
         match self {
             Self::BadUrl => "write a URL such as postgres://db.example.com:5432/gateway into the Secret",
             Self::Unavailable(_) => "see that the database runs and is reached from the operator; it is tried again",
-            Self::LoginRefused(_) => "put the role's present password into the Secret, and allow the role in pg_hba.conf",
+            Self::LoginRefused(_) => {
+                "put the role's present password into the Secret, and allow the role in pg_hba.conf"
+            }
             Self::Forbidden(_) => {
                 "let the role own the schema (or have CREATE on the database), and give it CREATEROLE or write \
                  database.podSecretRef"

@@ -106,7 +106,9 @@ impl GatewayStore {
                 let login: &str = match held {
                     Some(held) => roles.other_than(&held.username),
                     // The Secret is lost. Pods that run may still know one of the two: the quieter one is taken.
-                    None if sessions(first, &mut transaction).await? > sessions(second, &mut transaction).await? => second,
+                    None if sessions(first, &mut transaction).await? > sessions(second, &mut transaction).await? => {
+                        second
+                    }
                     None => first,
                 };
                 let name = quoted(login);

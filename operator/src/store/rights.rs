@@ -52,9 +52,13 @@ pub(super) async fn grant(schema: &str, role: &str, connection: &mut PgConnectio
 async fn missing(schema: &str, role: &str, connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
     let mut statements = Vec::new();
     let (place, grantee) = (quoted(schema), quoted(role));
-    let has_usage = sqlx::query_scalar!(r#"SELECT has_schema_privilege($1::text::name, $2::text, 'USAGE') AS "has!""#, role, schema)
-        .fetch_one(&mut *connection)
-        .await?;
+    let has_usage = sqlx::query_scalar!(
+        r#"SELECT has_schema_privilege($1::text::name, $2::text, 'USAGE') AS "has!""#,
+        role,
+        schema
+    )
+    .fetch_one(&mut *connection)
+    .await?;
     if !has_usage {
         statements.push(format!("GRANT USAGE ON SCHEMA {place} TO {grantee}"));
     }

@@ -9,5 +9,6 @@
 mod drift;
 mod leadership;
 mod life;
+mod policies;
 mod references;
 mod stage;

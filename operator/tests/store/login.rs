@@ -61,7 +61,8 @@ async fn rights_that_are_as_they_should_be_are_not_given_again() {
     let login = place.login(None).await;
     let group = login.username.trim_end_matches("_pod_a").to_owned() + "_pods";
     assert_eq!(place.store.missing_grants(&group).await.unwrap(), [""; 0]);
-    let too_much = format!("GRANT UPDATE ON claude_gateway.policy TO {group}; REVOKE INSERT ON claude_gateway.pod FROM {group}");
+    let too_much =
+        format!("GRANT UPDATE ON claude_gateway.policy TO {group}; REVOKE INSERT ON claude_gateway.pod FROM {group}");
     place.postgres.execute(&place.url, &too_much).await.unwrap();
     let wrong = place.store.missing_grants(&group).await.unwrap();
     assert_eq!(wrong.len(), 2, "{wrong:?}");
@@ -89,7 +90,8 @@ async fn a_role_of_somebody_elses_gets_the_same_rights_and_its_own_are_told() {
 #[tokio::test]
 async fn the_owner_of_the_schema_keeps_its_rights_when_pods_are_given_it() {
     let place = Place::migrated().await;
-    let owner = url::Url::parse(&place.url).unwrap().path().trim_start_matches('/').to_owned() + "_claude_gateway_owner";
+    let owner =
+        url::Url::parse(&place.url).unwrap().path().trim_start_matches('/').to_owned() + "_claude_gateway_owner";
     place.store.grant_to(&owner).await.unwrap();
     place.store.replace_policies(&[]).await.unwrap();
     let excess = place.store.excess_rights(&owner).await.unwrap();
@@ -119,11 +121,12 @@ async fn a_gateway_boots_and_serves_with_the_pods_role_and_through_a_rotation() 
     gateway.restart().await.unwrap();
     assert_eq!(ask(&client, MODEL).send().await.unwrap().status, 200, "the login of before still opens connections");
 
-    gateway.rewrite(|file| {
-        file["store"]["username"] = json!(second.username);
-        file["store"]["password"] = json!(second.password.expose_secret());
-    })
-    .unwrap();
+    gateway
+        .rewrite(|file| {
+            file["store"]["username"] = json!(second.username);
+            file["store"]["password"] = json!(second.password.expose_secret());
+        })
+        .unwrap();
     gateway.restart().await.unwrap();
     sign_in(&gateway, "carol").await.unwrap();
     assert_eq!(ask(&client, MODEL).send().await.unwrap().status, 200);

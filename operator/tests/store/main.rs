@@ -57,9 +57,8 @@ impl Place {
 pub(crate) async fn store(postgres: &Postgres, url: &str, schema: &str) -> GatewayStore {
     let database = url::Url::parse(url).unwrap().path().trim_start_matches('/').to_owned();
     let owner = format!("{database}_{schema}_owner");
-    let role = format!(
-        "CREATE ROLE {owner} LOGIN CREATEROLE PASSWORD 'owns'; GRANT CREATE ON DATABASE {database} TO {owner}"
-    );
+    let role =
+        format!("CREATE ROLE {owner} LOGIN CREATEROLE PASSWORD 'owns'; GRANT CREATE ON DATABASE {database} TO {owner}");
     postgres.execute(url, &role).await.unwrap();
     GatewayStore::connect(access(&as_role(url, &owner, "owns"), schema)).unwrap()
 }
