@@ -103,6 +103,7 @@ async fn two_nodes_run_the_gateways_own_image_behind_a_service_and_an_ingress() 
     kubectl.run(restrict).await.unwrap();
     its_version_is_printed(&cluster, &name).await;
     a_service_answers_from_both_nodes(&cluster, &name).await;
+    its_api_server_can_be_hurt(&cluster).await;
 
     let home = cluster.home().to_owned();
     assert!(traces(&home).len() > 10);
@@ -195,6 +196,26 @@ async fn a_service_answers_from_both_nodes(cluster: &Cluster, image: &str) {
     assert!(page.starts_with("https://gateway.test/"), "{started}");
     let served = kubectl.get("ingress web -n gateways").await.unwrap();
     assert_eq!(served["status"]["loadBalancer"]["ingress"][0]["ip"], HEAD.to_string());
+}
+
+async fn its_api_server_can_be_hurt(cluster: &Cluster) {
+    let (plane, client) = (cluster.plane(), cluster.plane().client().unwrap());
+    let answers = async || {
+        let answer = tokio::time::timeout(Duration::from_millis(500), client.get("/livez").send()).await;
+        matches!(answer, Ok(Ok(answer)) if answer.status == 200)
+    };
+    eventually("it answers", answers).await;
+    plane.api_server().freeze().unwrap();
+    assert!(!answers().await);
+    plane.api_server().thaw().unwrap();
+    eventually("it answers again", answers).await;
+    // Frozen, so that whoever waits for its end is asleep, too.
+    plane.api_server().freeze().unwrap();
+    plane.api_server().kill().unwrap();
+    assert!(!answers().await && plane.api_server().pid().is_none());
+    plane.api_server().start_again().unwrap();
+    plane.until_served().await.unwrap();
+    assert!(!plane.kubectl().get("deployment web -n gateways").await.unwrap().is_null());
 }
 
 fn deployment(image: &str) -> Value {

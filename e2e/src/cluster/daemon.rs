@@ -13,12 +13,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::{ground::Ground, programs::Programs};
 
-/// From the start of a process to its first child.
+/// From the start of a process to its first child, or from a signal to what it does.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub struct Daemon {
@@ -68,9 +68,15 @@ impl Daemon {
         Ok(())
     }
 
-    /// It answers nobody, and its connections stay open.
+    /// It answers nobody, and its connections stay open. Returns when its last thread has stopped.
     pub fn freeze(&self) -> Result<()> {
-        self.signal(Signal::STOP)
+        self.signal(Signal::STOP)?;
+        let (pid, since) = (self.pid().context("it has ended")?, Instant::now());
+        while !is_stopped(pid)? {
+            ensure!(since.elapsed() < PATIENCE, "{} does not stop", self.recipe.program);
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     pub fn thaw(&self) -> Result<()> {
@@ -172,6 +178,17 @@ fn kept(mut command: Command) -> Result<(JoinHandle<()>, i32)> {
         }
     })?;
     Ok((keeper, i32::try_from(told.recv()??)?))
+}
+
+fn is_stopped(pid: i32) -> Result<bool> {
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // A thread may end while it is looked at. Its state follows its name, which may hold anything.
+        let stat = fs::read_to_string(task?.path().join("stat")).unwrap_or_default();
+        if stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('T')) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Of a process that has just been started in order to start it.
