@@ -51,7 +51,9 @@ pub async fn announce(events: &Events, metrics: &Metrics, gateway: &ClaudeGatewa
         }
     }
     if let Some(ready) = status.conditions.iter().find(|condition| condition.type_ == READY) {
-        let turn = Turn { warning: ready.status == "False", reason: ready.reason.clone(), note: ready.message.clone() };
+        // A start is no reason to worry.
+        let warning = ready.status == "False" && ready.reason != Reason::PodsNotReady.to_string();
+        let turn = Turn { warning, reason: ready.reason.clone(), note: ready.message.clone() };
         events.publish(&gateway.object_ref(&()), turn).await;
     }
 }

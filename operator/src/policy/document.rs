@@ -1,5 +1,7 @@
 //! From a `UserPolicy` to the document that pods read, and back from that document's words to the object's.
 
+use std::sync::Arc;
+
 use crds::policy::{
     Mode, UserPolicySpec,
     limits::TokenLimits,
@@ -15,7 +17,8 @@ type Document = Map<String, Value>;
 /// A document that every pod of this version takes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judged {
-    pub document: Value,
+    /// Shared, because each reconcile takes it up again.
+    pub document: Arc<Value>,
     pub base: Option<Base>,
     /// Valid, and seldom meant; in the object's words.
     pub warnings: Vec<String>,
@@ -39,7 +42,7 @@ pub fn judged(spec: &UserPolicySpec) -> Result<Judged, String> {
     match Policy::judged(&document) {
         Ok((policy, warnings)) => Ok(Judged {
             base: base(&policy),
-            document,
+            document: Arc::new(document),
             warnings: warnings.iter().map(|warning| says(warning.to_string())).collect(),
         }),
         Err(errors) => Err(lines(&errors).into_iter().map(says).collect::<Vec<_>>().join("; ")),
@@ -49,7 +52,7 @@ pub fn judged(spec: &UserPolicySpec) -> Result<Judged, String> {
 /// A document that was written before. `None`: it is none that pods take.
 pub fn judged_again(document: &Value) -> Option<Judged> {
     let policy = Policy::from_document(document).ok()?;
-    Some(Judged { base: base(&policy), document: document.clone(), warnings: Vec::new() })
+    Some(Judged { base: base(&policy), document: Arc::new(document.clone()), warnings: Vec::new() })
 }
 
 fn base(policy: &Policy) -> Option<Base> {
@@ -248,7 +251,7 @@ mod tests {
             "mode": "audit",
         });
         let judged = judged(&whole).unwrap();
-        assert_eq!((judged.document, judged.base), (expected, None));
+        assert_eq!((judged.document.as_ref(), judged.base), (&expected, None));
     }
 
     #[test]

@@ -113,7 +113,7 @@ fn judge(candidate: &Candidate, stood: Option<&Stood>) -> (Verdict, Option<Part>
             let row = PolicyRow {
                 key: candidate.key(),
                 position: position(policy.spec.priority),
-                document: Arc::new(judged.document.clone()),
+                document: judged.document.clone(),
             };
             let source = Source::Object { uid: candidate.uid().to_owned(), generation: candidate.generation() };
             let mark = Mark { key: row.key.clone(), source };
@@ -130,7 +130,7 @@ fn position(priority: i32) -> i32 {
 
 fn kept(candidate: &Candidate, stood: &Stood) -> Option<Part> {
     let judged = judged_again(stood.document.as_ref()?)?;
-    let row = PolicyRow { key: candidate.key(), position: stood.position, document: Arc::new(judged.document) };
+    let row = PolicyRow { key: candidate.key(), position: stood.position, document: judged.document };
     let mark = Mark { key: row.key.clone(), source: Source::Stood { changed_in: stood.changed_in } };
     Some(Part { row, base: judged.base, mark })
 }

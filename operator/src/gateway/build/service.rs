@@ -9,7 +9,7 @@ use super::{METRICS_PORT_NAME, PORT_NAME, named, selected};
 use crate::gateway::validate::ValidatedGateway;
 
 /// What the Service is asked at.
-pub const PORT: i32 = 80;
+pub(super) const PORT: i32 = 80;
 
 pub(super) fn service(gateway: &ValidatedGateway) -> Service {
     let port = |name: &str, port: i32| ServicePort {
