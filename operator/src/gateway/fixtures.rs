@@ -119,13 +119,13 @@ pub fn world(gateway: &ClaudeGateway) -> Dereferenced {
                 ("client-secret", "client-secret-value"),
                 ("api-key", "api-key-value"),
                 ("header", "header-value"),
-                ("admin", &admin),
+                ("admin", admin.as_str()),
             ]),
         ),
         ("owner", data(&[("username", "owner"), ("password", "hidden")])),
         ("pods", data(&[("username", "gateway_pods"), ("password", "pods-password")])),
     ];
-    let config_maps: BTreeMap<_, _> = [("company-ca".to_owned(), data(&[("ca.crt", &authority())]))].into();
+    let config_maps: BTreeMap<_, _> = [("company-ca".to_owned(), data(&[("ca.crt", authority().as_str())]))].into();
     Dereferenced {
         references: References::of(&gateway.spec),
         secrets: secrets.into_iter().map(|(name, secret)| (name.to_owned(), secret)).collect(),
