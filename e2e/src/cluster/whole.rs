@@ -249,7 +249,7 @@ fn names_file(home: &Path) -> String {
     }}
     errors
 }}
-test localhost {{
+test {{
     {bind}
     template IN A {{
         answer \"{{{{ .Name }}}} 1 IN A {HEAD}\"

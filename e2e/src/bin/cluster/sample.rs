@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 pub(crate) const URL: &str = "https://localhost";
 pub(crate) const NAME: &str = "localhost";
 pub(crate) const REDIRECT: &str = "https://localhost/oauth/callback";
-/// Browsers take every name below `localhost` for this machine, and pods ask the cluster's name server.
-pub(crate) const ISSUER: &str = "https://identity.localhost";
-pub(crate) const IDENTITY_NAME: &str = "identity.localhost";
+/// Pods ask the cluster's name server, and a browser has to be told. It cannot be a name below `localhost`, which browsers know
+/// without being told: a gateway sends nothing there.
+pub(crate) const ISSUER: &str = "https://identity.test";
+pub(crate) const IDENTITY_NAME: &str = "identity.test";
 
 /// What the gateway is told of its surroundings.
 pub(crate) struct Sample {

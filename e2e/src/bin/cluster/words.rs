@@ -32,6 +32,7 @@ pub(crate) fn welcome(trust: &Path) -> String {
     let settings = format!(r#"{{"forceLoginMethod":"gateway","forceLoginGatewayUrl":"{url}"}}"#);
     let _ = writeln!(text, "  sudo mkdir -p /etc/claude-code");
     let _ = writeln!(text, "  echo '{settings}' | sudo tee /etc/claude-code/managed-settings.json");
+    let _ = writeln!(text, "  echo 127.0.0.1 {} | sudo tee -a /etc/hosts", sample::IDENTITY_NAME);
     let _ = writeln!(text, "  NODE_EXTRA_CA_CERTS={trust} claude /login");
     let _ = writeln!(text, "\n{}\n", styled("1", "See the device flow by hand"));
     let _ = writeln!(text, "  curl --cacert {trust} -d surface=claude_code {url}/oauth/device_authorization");
