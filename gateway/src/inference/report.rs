@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 
 use super::{
@@ -25,7 +24,7 @@ use crate::{
     spend::{Aftermath, Counts, Held, Ledger, OpenReply},
     telemetry::{
         Audit, Metrics,
-        metrics::{Answered, Endpoint},
+        metrics::{Answered, Counter, Endpoint},
     },
     upstream::Upstream,
 };

@@ -13,7 +13,6 @@ pub struct UsageKey {
     pub model: String,
     pub upstream: String,
     /// The full hour, UTC, in which the reply began.
-    #[serde(with = "chrono::serde::ts_seconds")]
     pub hour: DateTime<Utc>,
 }
 

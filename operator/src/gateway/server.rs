@@ -104,8 +104,15 @@ impl Server {
 }
 
 fn refusal(status: u16) -> Value {
+    // The client goes by the reason, not by the status.
+    let reason = match status {
+        404 => "NotFound",
+        409 => "Conflict",
+        429 => "TooManyRequests",
+        _ => "InternalError",
+    };
     json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": status,
-        "message": format!("refused with {status}"), "reason": "Test",
+        "message": format!("refused with {status}"), "reason": reason,
     })
 }

@@ -26,7 +26,10 @@ async fn everything_is_looked_at_before_anything_is_written_under_our_name() {
     assert!(calls[first..].iter().all(|call| call.is_write()), "{calls:#?}");
     assert_eq!((calls.len() - first, server.objects().len()), (written, written));
     for call in &calls[first..] {
-        assert!(call.query.contains("fieldManager=claude-gateway-operator") && call.query.contains("force=true"), "{call:?}");
+        assert!(
+            call.query.contains("fieldManager=claude-gateway-operator") && call.query.contains("force=true"),
+            "{call:?}"
+        );
     }
 }
 
@@ -57,7 +60,8 @@ async fn c6_a_failure_at_any_call_ends_the_try_and_the_next_one_converges() {
             assert_eq!(failed.finding().reason, Reason::ApplyFailed);
             assert_eq!(server.calls().len(), number + 1, "nothing is asked after a failure");
             applied(&server, &memory, complete()).await.unwrap();
-            let names = |objects: &std::collections::BTreeMap<String, Value>| objects.keys().cloned().collect::<Vec<_>>();
+            let names =
+                |objects: &std::collections::BTreeMap<String, Value>| objects.keys().cloned().collect::<Vec<_>>();
             assert_eq!(names(&server.objects()), names(&wanted), "call {number}, {status}");
         }
     }
@@ -65,7 +69,8 @@ async fn c6_a_failure_at_any_call_ends_the_try_and_the_next_one_converges() {
 
 #[tokio::test]
 async fn c3_an_object_of_somebody_else_stops_all_writes_and_stays() {
-    let foreign = json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "claude", "uid": "theirs" }, "spec": {} });
+    let foreign =
+        json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "claude", "uid": "theirs" }, "spec": {} });
     let server = Server::default();
     server.put(SERVICE, foreign.clone());
     let conflict = applied(&server, &Memory::default(), minimal()).await.unwrap_err();

@@ -56,7 +56,9 @@ fn b2_a_rollout_is_in_progress_until_every_pod_is_there_and_then_current() {
     assert!(verdicts(&rolling).contains(&("Ready", "False", "PodsNotReady")));
     let current = done(Some(&rolling), 2, 1);
     assert!(verdicts(&current).contains(&("Ready", "True", "Available")));
-    let special = |status: &ClaudeGatewayStatus| status.conditions.iter().any(|condition| [RECONCILING, STALLED, PAUSED].contains(&condition.type_.as_str()));
+    let special = |status: &ClaudeGatewayStatus| {
+        status.conditions.iter().any(|condition| [RECONCILING, STALLED, PAUSED].contains(&condition.type_.as_str()))
+    };
     assert!(!special(&current), "only while they are true");
 }
 
@@ -90,7 +92,8 @@ fn b8_a_pause_is_seen_and_keeps_what_was_known() {
 
 #[test]
 fn a_database_that_is_away_is_the_reason_why_nobody_can_sign_in() {
-    let away = Probed { database: Finding::bad(Reason::DatabaseUnavailable, "away"), pods: None, revision: None, ..probed() };
+    let away =
+        Probed { database: Finding::bad(Reason::DatabaseUnavailable, "away"), pods: None, revision: None, ..probed() };
     let status = of(None, &Outcome::Applied { probed: &away, applied: &applied(2), facts: &facts() }, 0);
     for verdict in [
         ("Ready", "False", "DatabaseUnavailable"),

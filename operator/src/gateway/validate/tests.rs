@@ -25,7 +25,8 @@ fn b3_what_is_missing_or_not_permitted_is_named_with_what_to_do() {
     let keyless =
         refused(minimal(), |world| drop(world.secrets.insert("claude".to_owned(), Foreign::Found(BTreeMap::new()))));
     assert_eq!(keyless.reason, Reason::SecretKeyMissing);
-    let mapless = refused(complete(), |world| drop(world.config_maps.insert("company-ca".to_owned(), Foreign::Missing)));
+    let mapless =
+        refused(complete(), |world| drop(world.config_maps.insert("company-ca".to_owned(), Foreign::Missing)));
     assert_eq!(mapless.reason, Reason::ConfigMapMissing);
 }
 
