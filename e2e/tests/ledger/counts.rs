@@ -76,7 +76,7 @@ async fn what_another_model_advised_counts_as_that_models_and_on_the_same_limits
     .fetch_all(&pool(&fleet.database).await.unwrap())
     .await
     .unwrap();
-    assert_eq!(rows, [(ADVISOR.to_owned(), 0, 1_600, 10), (MODEL.to_owned(), 2, 1_400, 0)]);
+    assert_eq!(rows, [(ADVISOR.to_owned(), 0, 1_600, 10), ("claude-sonnet-4-5-20250929".to_owned(), 2, 1_400, 0)]);
     let lines = fleet.pods[0].gateway.wait_for_audit("inference", 2).await.unwrap();
     assert!(lines.iter().all(|line| line["beside"][ADVISOR]["output_tokens"] == 90), "{lines:#?}");
 }
