@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod check;
 pub mod clock;
 pub mod engine;
 pub mod gateway;

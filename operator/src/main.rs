@@ -3,7 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use operator::{engine::settings::Settings, run::run};
+use operator::{
+    check::{Finding, check},
+    engine::settings::Settings,
+    run::run,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Makes running gateways of ClaudeGateway objects, and enforced policies of UserPolicy objects.
@@ -20,12 +24,33 @@ struct Arguments {
 enum Command {
     /// Reconciles: what is done when nothing else is asked for.
     Run,
+    /// Says whether this cluster lets the operator work, and what to do where it does not. Writes nothing.
+    Check,
 }
 
 fn main() -> ExitCode {
     let Arguments { settings, command } = Arguments::parse();
     match command.unwrap_or(Command::Run) {
         Command::Run => reconcile(settings),
+        Command::Check => preflight(&settings),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the answer to a command is for whoever typed it")]
+fn preflight(settings: &Settings) -> ExitCode {
+    let checked = tokio::runtime::Builder::new_current_thread().enable_all().build().map(|runtime| {
+        runtime.block_on(async {
+            match kube::Client::try_default().await {
+                Ok(client) => check(settings, &client).await,
+                Err(error) => vec![Finding::Bad(format!("no way to the cluster ({error}): set KUBECONFIG"))],
+            }
+        })
+    });
+    let findings = checked.unwrap_or_else(|error| vec![Finding::Bad(format!("no runtime: {error}"))]);
+    findings.iter().for_each(|finding| println!("{finding}"));
+    match findings.iter().any(|finding| matches!(finding, Finding::Bad(_))) {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
     }
 }
 

@@ -10,5 +10,6 @@ mod drift;
 mod leadership;
 mod life;
 mod policies;
+mod preflight;
 mod references;
 mod stage;

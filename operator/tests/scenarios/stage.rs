@@ -101,6 +101,18 @@ impl Stage {
         Operator { child, health, metrics }
     }
 
+    /// What `check` says under the operator's account, and whether it finds nothing wrong.
+    pub async fn check(&self) -> (bool, String) {
+        let kubeconfig = self.plane.service_account(&self.namespace, ACCOUNT, HOUR).await.unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_claude-gateway-operator"))
+            .args(["check", "--watch-namespaces", &self.namespace])
+            .env("KUBECONFIG", kubeconfig.path())
+            .output()
+            .await
+            .unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    }
+
     pub fn secret(&self) -> Value {
         json!({
             "apiVersion": "v1", "kind": "Secret",
