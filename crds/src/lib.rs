@@ -4,6 +4,10 @@
 //! list and map has a bound; what one object can show to be wrong, the schema refuses with a remedy. The ranges are those of
 //! `gateway.yaml` and of a policy row, which the operator renders from these types. No client, no I/O.
 
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "the lint takes the like-named parts of several printer columns for one attribute said twice"
+)]
 #![expect(unreachable_pub, reason = "KubeSchema copies each type into the function that makes its schema")]
 
 pub mod files;

@@ -1,6 +1,8 @@
 //! One replica from its start to its end: it stands by, leads, and stops when it is told to or when it leads no more.
 
 use std::{
+    fmt::Debug,
+    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,7 +14,7 @@ use gateway_egress::{Egress, EgressSettings};
 use kube::{Client, Config};
 use tokio::{
     sync::{Semaphore, watch},
-    task::JoinSet,
+    task::{JoinHandle, JoinSet},
 };
 
 use crate::{
@@ -24,7 +26,7 @@ use crate::{
         events::Events,
         fence::Fence,
         health::Health,
-        leadership::{Candidate, Leadership, TENURE},
+        leadership::{Candidate, Leadership, LeadershipError, TENURE},
         metrics::Metrics,
         progress::Progress,
         scope::Scope,
@@ -47,26 +49,8 @@ pub async fn run(settings: Settings, told: impl Future<Output = ()>) -> anyhow::
     let config = Config::infer().await.context("no way to the API server is known")?;
     let mut served = tokio::spawn(health.clone().serve(settings.health_address, settings.metrics_address));
     tokio::pin!(told);
-    let (fence, mut leadership) = match settings.leader_election {
-        false => (Fence::open(), None),
-        true => {
-            let fence = Fence::closed(TENURE);
-            let candidate = candidate(&settings)?;
-            let client = access::election(config.clone(), &fence, &candidate.identity)?;
-            let mut leadership = Leadership::stand(client, &candidate, fence.clone()).await?;
-            health.stands_by();
-            tracing::info!(identity = candidate.identity, lease = candidate.lease, "standing by for the lease");
-            tokio::select! {
-                () = &mut told => {
-                    leadership.release().await;
-                    return Ok(());
-                }
-                won = leadership.won() => won?,
-                ended = &mut served => bail!("the probes' server ended: {ended:?}"),
-            }
-            (fence, Some(leadership))
-        }
-    };
+    let elected = elected(&settings, &config, &health, told.as_mut(), &mut served).await?;
+    let Some((fence, mut leadership)) = elected else { return Ok(()) };
     let client = access::controllers(config, &fence, &progress)?;
     let (stop, stopped) = watch::channel(false);
     let mut controllers = JoinSet::new();
@@ -75,9 +59,7 @@ pub async fn run(settings: Settings, told: impl Future<Output = ()>) -> anyhow::
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "reconciling");
     tokio::select! {
         () = &mut told => {}
-        lost = async { match &mut leadership { Some(leadership) => leadership.lost().await, None => std::future::pending().await } } => {
-            return Err(lost.into());
-        }
+        lost = lost(&mut leadership) => return Err(lost.into()),
         ended = &mut served => bail!("the probes' server ended: {ended:?}"),
         ended = controllers.join_next() => bail!("a controller ended: {ended:?}"),
     }
@@ -87,6 +69,44 @@ pub async fn run(settings: Settings, told: impl Future<Output = ()>) -> anyhow::
         leadership.release().await;
     }
     Ok(())
+}
+
+/// The fence to write through, once this replica leads or needs no election; `None` where it was told to end before.
+async fn elected<T: Debug>(
+    settings: &Settings,
+    config: &Config,
+    health: &Health,
+    told: Pin<&mut impl Future<Output = ()>>,
+    served: &mut JoinHandle<T>,
+) -> anyhow::Result<Option<(Fence, Option<Leadership>)>> {
+    if !settings.leader_election {
+        return Ok(Some((Fence::open(), None)));
+    }
+    let fence = Fence::closed(TENURE);
+    let candidate = candidate(settings)?;
+    let client = access::election(config.clone(), &fence, &candidate.identity)?;
+    let mut leadership = Leadership::stand(client, &candidate, fence.clone()).await?;
+    health.stands_by();
+    tracing::info!(identity = candidate.identity, lease = candidate.lease, "standing by for the lease");
+    tokio::select! {
+        () = told => {
+            leadership.release().await;
+            Ok(None)
+        }
+        won = leadership.won() => {
+            won?;
+            Ok(Some((fence, Some(leadership))))
+        }
+        ended = served => bail!("the probes' server ended: {ended:?}"),
+    }
+}
+
+/// Nobody loses what nobody was elected to.
+async fn lost(leadership: &mut Option<Leadership>) -> LeadershipError {
+    match leadership {
+        Some(leadership) => leadership.lost().await,
+        None => std::future::pending().await,
+    }
 }
 
 fn surroundings(

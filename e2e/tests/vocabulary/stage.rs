@@ -10,65 +10,65 @@ use http::Method;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-pub struct Stage {
+pub(crate) struct Stage {
     pub plane: &'static Plane,
     pub namespace: String,
 }
 
 /// What the API server says of an object.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     pub body: Value,
 }
 
 impl Answer {
-    pub fn is_accepted(&self) -> bool {
+    pub(crate) fn is_accepted(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    pub fn message(&self) -> &str {
+    pub(crate) fn message(&self) -> &str {
         self.body["message"].as_str().unwrap_or_default()
     }
 }
 
 impl Stage {
     /// A namespace of its own.
-    pub async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
         static INSTALLED: OnceCell<()> = OnceCell::const_new();
         let plane = Plane::shared().await.unwrap();
         INSTALLED.get_or_init(|| install(plane)).await;
         Self { plane, namespace: plane.namespace().await.unwrap() }
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         self.plane.client().unwrap()
     }
 
     /// Judged as if it were written, and not kept.
-    pub async fn would_create(&self, object: &Value) -> Answer {
+    pub(crate) async fn would_create(&self, object: &Value) -> Answer {
         self.send(Method::POST, &format!("{}?dryRun=All", self.folder(object)), object).await
     }
 
-    pub async fn create(&self, object: &Value) -> Answer {
+    pub(crate) async fn create(&self, object: &Value) -> Answer {
         self.send(Method::POST, &self.folder(object), object).await
     }
 
-    pub async fn would_replace(&self, object: &Value) -> Answer {
+    pub(crate) async fn would_replace(&self, object: &Value) -> Answer {
         self.send(Method::PUT, &format!("{}?dryRun=All", self.file(object)), object).await
     }
 
     /// A part of it, as `status`.
-    pub async fn replace_part(&self, object: &Value, part: &str) -> Answer {
+    pub(crate) async fn replace_part(&self, object: &Value, part: &str) -> Answer {
         self.send(Method::PUT, &format!("{}/{part}", self.file(object)), object).await
     }
 
-    pub async fn get(&self, object: &Value) -> Value {
+    pub(crate) async fn get(&self, object: &Value) -> Value {
         self.client().get(&self.file(object)).send().await.unwrap().json().await.unwrap()
     }
 
     /// By server-side apply, as that manager.
-    pub async fn apply_as(&self, manager: &str, object: &Value) -> Answer {
+    pub(crate) async fn apply_as(&self, manager: &str, object: &Value) -> Answer {
         let target = format!("{}?fieldManager={manager}", self.file(object));
         let body = serde_json::to_vec(&self.here(object)).unwrap();
         let request = self.client().request(Method::PATCH, &target).body("application/apply-patch+yaml", body);
@@ -77,13 +77,13 @@ impl Stage {
     }
 
     /// The object in this namespace.
-    pub fn here(&self, object: &Value) -> Value {
+    pub(crate) fn here(&self, object: &Value) -> Value {
         let mut object = object.clone();
         object["metadata"]["namespace"] = self.namespace.clone().into();
         object
     }
 
-    pub fn folder(&self, object: &Value) -> String {
+    pub(crate) fn folder(&self, object: &Value) -> String {
         let plural = match object["kind"].as_str().unwrap() {
             "ClaudeGateway" => "claudegateways",
             "UserPolicy" => "userpolicies",
@@ -92,7 +92,7 @@ impl Stage {
         format!("/apis/claude-gateway.dev/v1alpha1/namespaces/{}/{plural}", self.namespace)
     }
 
-    pub fn file(&self, object: &Value) -> String {
+    pub(crate) fn file(&self, object: &Value) -> String {
         format!("{}/{}", self.folder(object), object["metadata"]["name"].as_str().unwrap())
     }
 

@@ -38,8 +38,6 @@ pub struct Answered {
     pub connection: Option<Connection>,
     pub pool: Pool,
     pub place: Place,
-    /// When its head came.
-    pub at: Instant,
 }
 
 pub struct Attempts<'r> {
@@ -93,7 +91,7 @@ impl Attempts<'_> {
         let upstream = &self.shared.upstreams[target.upstream];
         match self.one(target, upstream, since, report).await {
             Tried::Answered(answered) => {
-                upstream.health.answered(&self.route.model, answered.at);
+                upstream.health.answered(&self.route.model, report.answered_at);
                 upstream.credential_accepted();
                 report.answered_by(upstream);
                 return Some(answered);
@@ -160,13 +158,12 @@ impl Attempts<'_> {
                 return Tried::Silent;
             }
         };
-        let at = Instant::now();
-        report.first_byte(at.duration_since(since));
+        report.first_byte(since);
         let Received { response, connection } = received;
         let status = response.status();
         let persons_own = status == StatusCode::TOO_MANY_REQUESTS && upstream.limits_persons(self.person);
         if !fails_over(status) || persons_own {
-            return Tried::Answered(Answered { response, connection, pool: pool.clone(), place, at });
+            return Tried::Answered(Answered { response, connection, pool: pool.clone(), place });
         }
         if status == StatusCode::UNAUTHORIZED {
             upstream.credential_refused();

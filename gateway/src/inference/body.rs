@@ -209,7 +209,7 @@ mod tests {
         let body = prompt.body(Some(&Bytes::from_static(br#""y""#)));
         let mut parts = Vec::new();
         let mut body = std::pin::pin!(body);
-        while let Some(Ok(frame)) = futures_util::FutureExt::now_or_never(body.frame()).flatten() {
+        while let Some(Ok(frame)) = body.frame().now_or_never().flatten() {
             parts.extend_from_slice(frame.data_ref().unwrap());
         }
         assert_eq!(parts, br#"{"a":[1], "model" : "y", "stream":true}"#);

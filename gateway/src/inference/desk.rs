@@ -153,7 +153,7 @@ impl Desk {
 }
 
 fn relayed(answered: Answered, link: &Rc<Link>, request_id: String, mut report: Report) -> Response<Content> {
-    let Answered { response, connection, pool, place, at } = answered;
+    let (Answered { response, connection, pool, place }, at) = (answered, report.answered_at);
     let (mut head, body) = response.into_parts();
     report.status = head.status.as_u16();
     // A header's text is ASCII.

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use serde::Serialize;
@@ -64,6 +64,8 @@ pub struct Report {
     pub status: u16,
     pub stream: bool,
     pub first_byte_ms: Option<u64>,
+    /// When the head of the last answer came.
+    pub answered_at: Instant,
     pub consumption: Consumption,
     pub ending: Ending,
     pub reason: Option<&'static str>,
@@ -123,6 +125,7 @@ impl Report {
         endpoint: Endpoint,
     ) -> Self {
         metrics.in_flight.inc();
+        let since = Instant::now();
         Self {
             audit,
             metrics,
@@ -138,6 +141,7 @@ impl Report {
             status: 0,
             stream: false,
             first_byte_ms: None,
+            answered_at: since,
             consumption: Consumption::default(),
             ending: Ending::ClientGone,
             reason: None,
@@ -148,7 +152,7 @@ impl Report {
             reply: None,
             input_estimate: 0,
             awaited: None,
-            since: Instant::now(),
+            since,
         }
     }
 
@@ -158,7 +162,9 @@ impl Report {
         self.cuts = Some(upstream.attempts.cut.clone());
     }
 
-    pub fn first_byte(&mut self, waited: Duration) {
+    pub fn first_byte(&mut self, since: Instant) {
+        self.answered_at = Instant::now();
+        let waited = self.answered_at.duration_since(since);
         self.metrics.first_byte_seconds.observe(waited.as_secs_f64());
         self.first_byte_ms = Some(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
     }

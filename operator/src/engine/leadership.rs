@@ -80,9 +80,8 @@ impl Leadership {
                 return Ok(());
             }
             // The flag comes once; a renewal that the fence takes comes after it.
-            match tokio::time::timeout(LOOK, self.holding.changed()).await {
-                Ok(Err(_)) => return Err(LeadershipError::Ended),
-                Ok(Ok(())) | Err(_) => {}
+            if let Ok(Err(_)) = tokio::time::timeout(LOOK, self.holding.changed()).await {
+                return Err(LeadershipError::Ended);
             }
         }
     }

@@ -105,9 +105,8 @@ mod tests {
     fn c2_what_others_add_is_theirs_and_what_they_change_of_ours_is_not() {
         let memory = Memory::default();
         let desired = object(json!({ "a": 1, "list": [{ "b": 2 }] }));
-        for same in [json!({ "a": 1, "list": [{ "b": 2, "default": 3 }], "more": 4 })] {
-            assert!(memory.in_step(&object(same), &desired).unwrap());
-        }
+        let same = json!({ "a": 1, "list": [{ "b": 2, "default": 3 }], "more": 4 });
+        assert!(memory.in_step(&object(same), &desired).unwrap());
         for other in [json!({ "a": 2, "list": [{ "b": 2 }] }), json!({ "a": 1 }), json!({ "a": 1, "list": [] })] {
             assert!(!memory.in_step(&object(other), &desired).unwrap());
         }

@@ -18,10 +18,10 @@ use super::{
 };
 use crate::store::PodLogin;
 
-pub const IMAGE: &str = "registry.example.com/claude-gateway:1.2.3";
+pub(super) const IMAGE: &str = "registry.example.com/claude-gateway:1.2.3";
 
 /// The smallest gateway there is.
-pub fn minimal() -> Value {
+pub(super) fn minimal() -> Value {
     json!({
         "publicUrl": "https://claude.example.com",
         "exposure": { "kind": "Ingress", "trustedProxies": ["10.0.0.0/8"], "tls": { "secretRef": { "name": "claude-tls" } } },
@@ -39,7 +39,7 @@ pub fn minimal() -> Value {
 }
 
 /// One that says nearly everything.
-pub fn complete() -> Value {
+pub(super) fn complete() -> Value {
     json!({
         "publicUrl": "https://claude.example.com",
         "autoscaling": { "minReplicas": 3, "maxReplicas": 12 },
@@ -95,7 +95,7 @@ pub fn complete() -> Value {
     })
 }
 
-pub fn object(spec: Value) -> ClaudeGateway {
+pub(super) fn object(spec: Value) -> ClaudeGateway {
     serde_json::from_value(json!({
         "apiVersion": "claude-gateway.dev/v1alpha1",
         "kind": "ClaudeGateway",
@@ -106,7 +106,7 @@ pub fn object(spec: Value) -> ClaudeGateway {
 }
 
 /// Every Secret and ConfigMap that the two refer to, and every API.
-pub fn world(gateway: &ClaudeGateway) -> Dereferenced {
+pub(super) fn world(gateway: &ClaudeGateway) -> Dereferenced {
     let data = |pairs: &[(&str, &str)]| {
         Foreign::Found(pairs.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect())
     };
@@ -143,17 +143,17 @@ fn authority() -> String {
     include_str!("../../../gateway/config/tests/config/fixtures/client.crt").to_owned()
 }
 
-pub fn validated(spec: Value) -> Result<ValidatedGateway, Finding> {
+pub(super) fn validated(spec: Value) -> Result<ValidatedGateway, Finding> {
     let gateway = object(spec);
     validate(&gateway, &world(&gateway), Some(IMAGE))
 }
 
-pub fn login() -> PodLogin {
+pub(super) fn login() -> PodLogin {
     PodLogin { username: "claude_gateway_a".to_owned(), password: "pods-password".to_owned().into() }
 }
 
 /// Always the same ones.
-pub fn keys() -> KeySet {
+pub(super) fn keys() -> KeySet {
     let secret = "c2lnbmluZy1rZXktb2YtdGhlLWZpeHR1cmVzLXdpdGgtNDgtYnl0ZXM";
     let at = Timestamp::UNIX_EPOCH;
     let made = KeySet::made(at, &SystemRandom::new()).unwrap();
@@ -162,7 +162,7 @@ pub fn keys() -> KeySet {
     KeySet::read(&[entry], |_| Some(secret.to_owned())).unwrap()
 }
 
-pub fn desired(spec: Value) -> Desired {
+pub(super) fn desired(spec: Value) -> Desired {
     let (gateway, login, keys) = (validated(spec).unwrap(), login(), keys());
     build(&gateway, &Found { login: Some(&login), keys: &keys, database_ready: true }).unwrap()
 }

@@ -13,7 +13,7 @@ use tower::{BoxError, service_fn};
 
 /// Cheap to clone; all clones are one server.
 #[derive(Clone, Default)]
-pub struct Server(Arc<Mutex<State>>);
+pub(super) struct Server(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -25,20 +25,20 @@ struct State {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
+pub(super) struct Call {
     pub method: Method,
     pub path: String,
     pub query: String,
 }
 
 impl Call {
-    pub fn is_write(&self) -> bool {
+    pub(super) fn is_write(&self) -> bool {
         self.method != Method::GET
     }
 }
 
 impl Server {
-    pub fn client(&self) -> Client {
+    pub(super) fn client(&self) -> Client {
         let server = self.clone();
         let service = service_fn(move |request: Request<Body>| {
             let server = server.clone();
@@ -54,21 +54,21 @@ impl Server {
         Client::new(service, "team")
     }
 
-    pub fn put(&self, path: &str, object: Value) {
+    pub(super) fn put(&self, path: &str, object: Value) {
         self.0.lock().unwrap().objects.insert(path.to_owned(), object);
     }
 
-    pub fn objects(&self) -> BTreeMap<String, Value> {
+    pub(super) fn objects(&self) -> BTreeMap<String, Value> {
         self.0.lock().unwrap().objects.clone()
     }
 
     /// And forgets them.
-    pub fn calls(&self) -> Vec<Call> {
+    pub(super) fn calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.0.lock().unwrap().calls)
     }
 
     /// The call of this number, from now, is answered so.
-    pub fn fail(&self, number: usize, status: u16) {
+    pub(super) fn fail(&self, number: usize, status: u16) {
         let mut state = self.0.lock().unwrap();
         state.calls.clear();
         state.fault = Some((number, status));

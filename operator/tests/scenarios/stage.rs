@@ -21,27 +21,27 @@ use tokio::{
     sync::OnceCell,
 };
 
-pub const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 const ACCOUNT: &str = "operator";
 
-pub struct Stage {
-    pub plane: &'static Plane,
-    pub namespace: String,
-    pub kubectl: Kubectl,
-    pub provider: OpenIdProvider,
-    pub database_url: String,
+pub(crate) struct Stage {
+    pub(crate) plane: &'static Plane,
+    pub(crate) namespace: String,
+    pub(crate) kubectl: Kubectl,
+    pub(crate) provider: OpenIdProvider,
+    pub(crate) database_url: String,
 }
 
 /// A process that reconciles.
-pub struct Operator {
+pub(crate) struct Operator {
     child: Child,
-    pub health: SocketAddr,
-    pub metrics: SocketAddr,
+    pub(crate) health: SocketAddr,
+    pub(crate) metrics: SocketAddr,
 }
 
 impl Stage {
     /// Without an operator.
-    pub async fn empty() -> Self {
+    pub(crate) async fn empty() -> Self {
         let plane = plane().await;
         let namespace = plane.namespace().await.unwrap();
         let kubectl = plane.kubectl().clone();
@@ -64,14 +64,14 @@ impl Stage {
     }
 
     /// With an operator, which needs no election.
-    pub async fn set() -> (Self, Operator) {
+    pub(crate) async fn set() -> (Self, Operator) {
         let stage = Self::empty().await;
         let operator = stage.operator(&["--leader-election", "false"]).await;
         (stage, operator)
     }
 
     /// With a gateway whose objects are there.
-    pub async fn with_gateway() -> (Self, Operator) {
+    pub(crate) async fn with_gateway() -> (Self, Operator) {
         let (stage, operator) = Self::set().await;
         stage.apply(&[stage.secret(), stage.gateway(json!({}))]).await;
         eventually("the Deployment is there", async || !stage.get("deployment claude").await.is_null()).await;
@@ -79,7 +79,7 @@ impl Stage {
         (stage, operator)
     }
 
-    pub async fn operator(&self, arguments: &[&str]) -> Operator {
+    pub(crate) async fn operator(&self, arguments: &[&str]) -> Operator {
         let kubeconfig = self.plane.service_account(&self.namespace, ACCOUNT, HOUR).await.unwrap();
         let (health, metrics) = (free_address(), free_address());
         let child = Command::new(env!("CARGO_BIN_EXE_claude-gateway-operator"))
@@ -102,7 +102,7 @@ impl Stage {
     }
 
     /// What `check` says under the operator's account, and whether it finds nothing wrong.
-    pub async fn check(&self) -> (bool, String) {
+    pub(crate) async fn check(&self) -> (bool, String) {
         let kubeconfig = self.plane.service_account(&self.namespace, ACCOUNT, HOUR).await.unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_claude-gateway-operator"))
             .args(["check", "--watch-namespaces", &self.namespace])
@@ -113,7 +113,7 @@ impl Stage {
         (output.status.success(), String::from_utf8(output.stdout).unwrap())
     }
 
-    pub fn secret(&self) -> Value {
+    pub(crate) fn secret(&self) -> Value {
         json!({
             "apiVersion": "v1", "kind": "Secret",
             "metadata": { "name": "secrets", "namespace": self.namespace, "labels": { "claude-gateway.dev/use": "gateway" } },
@@ -125,7 +125,7 @@ impl Stage {
     }
 
     /// The smallest gateway, with these of its fields otherwise.
-    pub fn gateway(&self, changes: Value) -> Value {
+    pub(crate) fn gateway(&self, changes: Value) -> Value {
         let secret = |key: &str| json!({ "name": "secrets", "key": key });
         let mut spec = json!({
             "publicUrl": "https://claude.example.com",
@@ -150,47 +150,47 @@ impl Stage {
         })
     }
 
-    pub async fn apply(&self, objects: &[Value]) {
+    pub(crate) async fn apply(&self, objects: &[Value]) {
         let forced = ["apply", "--server-side", "--force-conflicts", "--filename", "-"];
         self.kubectl.run_with(&forced, &list(objects)).await.unwrap();
     }
 
-    pub async fn run(&self, arguments: &str) -> String {
+    pub(crate) async fn run(&self, arguments: &str) -> String {
         self.kubectl.run(&format!("{arguments} -n {}", self.namespace)).await.unwrap()
     }
 
     /// Null where there is none.
-    pub async fn get(&self, what: &str) -> Value {
+    pub(crate) async fn get(&self, what: &str) -> Value {
         self.kubectl.get(&format!("{what} -n {}", self.namespace)).await.unwrap()
     }
 
-    pub async fn patch(&self, what: &str, patch: Value) {
+    pub(crate) async fn patch(&self, what: &str, patch: Value) {
         let (namespace, patch) = (self.namespace.as_str(), patch.to_string());
         let mut arguments = vec!["patch", "-n", namespace, "--type", "merge", "--patch", &patch];
         arguments.extend(what.split_whitespace());
         self.kubectl.run_with(&arguments, "").await.unwrap();
     }
 
-    pub async fn condition(&self, name: &str) -> Value {
+    pub(crate) async fn condition(&self, name: &str) -> Value {
         let gateway = self.get("claudegateway claude").await;
         let conditions = gateway["status"]["conditions"].as_array().cloned().unwrap_or_default();
         conditions.into_iter().find(|condition| condition["type"] == name).unwrap_or_default()
     }
 
     /// `(status, reason)` of a condition.
-    pub async fn verdict(&self, name: &str) -> (String, String) {
+    pub(crate) async fn verdict(&self, name: &str) -> (String, String) {
         let condition = self.condition(name).await;
         let text = |key: &str| condition[key].as_str().unwrap_or_default().to_owned();
         (text("status"), text("reason"))
     }
 
-    pub async fn until(&self, name: &str, status: &str, reason: &str) {
+    pub(crate) async fn until(&self, name: &str, status: &str, reason: &str) {
         let wanted = (status.to_owned(), reason.to_owned());
         eventually(&format!("{name} is {status} ({reason})"), async || self.verdict(name).await == wanted).await;
     }
 
     /// Marks every pod there is ready, as a kubelet would.
-    pub async fn ready_pods(&self) {
+    pub(crate) async fn ready_pods(&self) {
         let pods = self.get("pods").await;
         for pod in pods["items"].as_array().unwrap() {
             let name = pod["metadata"]["name"].as_str().unwrap();
@@ -203,22 +203,22 @@ impl Stage {
         }
     }
 
-    pub fn user(&self) -> String {
+    pub(crate) fn user(&self) -> String {
         format!("system:serviceaccount:{}:{ACCOUNT}", self.namespace)
     }
 
     /// What the operator asked since, but for the lease.
-    pub fn calls_since(&self, mark: Mark) -> Vec<Call> {
+    pub(crate) fn calls_since(&self, mark: Mark) -> Vec<Call> {
         let calls = self.plane.calls_since(mark).unwrap();
         calls.into_iter().filter(|call| call.user == self.user() && call.resource != "leases").collect()
     }
 
-    pub fn writes_since(&self, mark: Mark) -> Vec<Call> {
+    pub(crate) fn writes_since(&self, mark: Mark) -> Vec<Call> {
         self.calls_since(mark).into_iter().filter(Call::is_write).collect()
     }
 
     /// Until nothing was written for two seconds.
-    pub async fn until_settled(&self) {
+    pub(crate) async fn until_settled(&self) {
         eventually("the operator has nothing to write", async || {
             let mark = self.plane.mark();
             tokio::time::sleep(Duration::from_secs(2)).await;
@@ -228,7 +228,7 @@ impl Stage {
     }
 
     /// Makes the gateway be reconciled without changing what it asks for, and waits until that was done.
-    pub async fn touch(&self) {
+    pub(crate) async fn touch(&self) {
         let mark = self.plane.mark();
         let moment = format!("{:?}", Instant::now());
         self.patch("claudegateway claude", json!({ "metadata": { "annotations": { "touched": moment } } })).await;
@@ -241,27 +241,27 @@ impl Stage {
 }
 
 impl Operator {
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap();
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    pub async fn ended(&mut self) -> std::process::ExitStatus {
+    pub(crate) async fn ended(&mut self) -> std::process::ExitStatus {
         tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await.expect("it ends").unwrap()
     }
 
-    pub async fn probe(&self, path: &str) -> u16 {
+    pub(crate) async fn probe(&self, path: &str) -> u16 {
         let client = Client::new(&format!("http://{}", self.health)).unwrap();
         client.get(path).send().await.map_or(0, |answer| answer.status)
     }
 
-    pub async fn metrics(&self) -> String {
+    pub(crate) async fn metrics(&self) -> String {
         let client = Client::new(&format!("http://{}", self.metrics)).unwrap();
         client.get("/metrics").send().await.unwrap().text().await.unwrap()
     }
 }
 
-pub async fn plane() -> &'static Plane {
+pub(crate) async fn plane() -> &'static Plane {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     let plane = Plane::shared().await.unwrap();
     INSTALLED
@@ -278,7 +278,7 @@ pub async fn plane() -> &'static Plane {
     plane
 }
 
-pub fn list(objects: &[Value]) -> String {
+pub(crate) fn list(objects: &[Value]) -> String {
     json!({ "apiVersion": "v1", "kind": "List", "items": objects }).to_string()
 }
 

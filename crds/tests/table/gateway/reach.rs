@@ -9,6 +9,7 @@ use crate::table::{
     refused,
 };
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 pub(super) fn addresses() -> Vec<Case> {
     let mut cases = texts(
         gateway,
@@ -108,6 +109,7 @@ pub(super) fn addresses() -> Vec<Case> {
     cases
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 pub(super) fn exposure() -> Vec<Case> {
     let parents = json!([{ "name": "public" }]);
     let trusted = "trustedProxies is missing";
