@@ -17,6 +17,9 @@ pub struct Helm {
     program: PathBuf,
 }
 
+/// What helm takes the cluster for where a release does not say: a helm that is built from its module believes in an old one.
+const KUBERNETES: &str = "1.36.3";
+
 /// One installation of the chart, as `helm template` is told of it.
 #[derive(Debug, Clone)]
 pub struct Release {
@@ -60,7 +63,7 @@ impl Helm {
     pub fn render(&self, release: &Release) -> Result<String> {
         let mut command = self.command("template");
         command.arg(&release.name).arg(&release.chart).args(["--namespace", &release.namespace, "--values", "-"]);
-        command.args(&release.options);
+        command.args(["--kube-version", KUBERNETES]).args(&release.options);
         said(&fed(&mut command, &release.values)?)
     }
 
@@ -72,7 +75,7 @@ impl Helm {
     /// Every finding counts.
     pub fn lint(&self, chart: &Path, values: &str) -> Result<String> {
         let mut command = self.command("lint");
-        command.arg("--strict").arg(chart).args(["--values", "-"]);
+        command.args(["--strict", "--kube-version", KUBERNETES]).arg(chart).args(["--values", "-"]);
         said(&fed(&mut command, values)?)
     }
 
