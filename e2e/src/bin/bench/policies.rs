@@ -77,7 +77,12 @@ async fn measure(edits: usize) -> Result<()> {
 fn prepared(config: Config) -> Config {
     // Bob signs in often, and from one address.
     let codes = json!({"max": 10 * REVOCATIONS, "window_seconds": 600});
-    config.set("/managed/source", json!("store")).set("/rate_limits/device_verify", codes).release().log_to_file()
+    config
+        .set("/managed/source", json!("store"))
+        .set("/rate_limits/device_authorization", codes.clone())
+        .set("/rate_limits/device_verify", codes)
+        .release()
+        .log_to_file()
 }
 
 fn policies(allowed: bool) -> Vec<(&'static str, Value)> {
