@@ -1,4 +1,7 @@
 //! What a request has come to so far, by the models that used it.
+//!
+//! Invariant: amounts are wholes, never differences, and a model is named by its canonical id, so that the ledger's keys and a
+//! metric's labels stay a closed set whatever a provider writes. What no known model used is the reply's own model's.
 
 use std::{collections::BTreeMap, sync::Arc};
 
