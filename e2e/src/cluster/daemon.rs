@@ -42,6 +42,7 @@ struct Running {
     /// Names the process even after its number has passed to another.
     process: OwnedFd,
     /// What we started: the process itself, or the one that entered its namespaces for it and waits there.
+    started: i32,
     entrance: OwnedFd,
     keeper: JoinHandle<()>,
 }
@@ -69,12 +70,19 @@ impl Daemon {
     }
 
     /// It answers nobody, and its connections stay open. Returns when its last thread has stopped.
+    ///
+    /// What started it stops first: `nsenter` would answer a stop of its child with one of its own, and a late one of
+    /// those, undone by [`thaw`](Self::thaw), has it wake the child again, which may by then be frozen anew.
     pub fn freeze(&self) -> Result<()> {
-        self.signal(Signal::STOP)?;
-        let (pid, since) = (self.pid().context("it has ended")?, Instant::now());
-        while !is_stopped(pid)? {
-            ensure!(since.elapsed() < PATIENCE, "{} does not stop", self.recipe.program);
-            thread::sleep(Duration::from_millis(1));
+        let running = self.running();
+        let running = running.as_ref().with_context(|| format!("{} was killed", self.recipe.program))?;
+        for (pid, process) in [(running.started, &running.entrance), (running.pid, &running.process)] {
+            let since = Instant::now();
+            pidfd_send_signal(process, Signal::STOP)?;
+            while !is_stopped(pid)? {
+                ensure!(since.elapsed() < PATIENCE, "{} does not stop", self.recipe.program);
+                thread::sleep(Duration::from_millis(1));
+            }
         }
         Ok(())
     }
@@ -130,7 +138,7 @@ impl Daemon {
 impl Running {
     fn signal(&self, signal: Signal) -> Result<()> {
         pidfd_send_signal(&self.process, signal)?;
-        // `nsenter` stops itself when its child is stopped, and would neither go on nor see its end.
+        // What entered for it was stopped before it, and would neither go on nor see its end.
         if matches!(signal, Signal::CONT | Signal::KILL) {
             let _ = pidfd_send_signal(&self.entrance, Signal::CONT);
         }
@@ -161,7 +169,7 @@ impl Recipe {
         };
         let open =
             |pid| Ok::<_, anyhow::Error>(pidfd_open(Pid::from_raw(pid).context("a process id")?, PidfdFlags::empty())?);
-        Ok(Running { pid, process: open(pid)?, entrance: open(started)?, keeper })
+        Ok(Running { pid, process: open(pid)?, started, entrance: open(started)?, keeper })
     }
 }
 
