@@ -13,8 +13,9 @@ TRIPLE := $(shell rustc -vV | sed -n 's/^host: //p')
 # A place of its own: other flags would have everything else built anew each time.
 STATIC := $(abspath $(or $(CARGO_TARGET_DIR),target))/static
 IMAGES := claude-gateway $(if $(wildcard operator/Cargo.toml),claude-gateway-operator)
-# No library, and no path of this machine in the bytes.
-STATIC_FLAGS := -C target-feature=+crt-static --remap-path-prefix=$(CURDIR)=/src --remap-path-prefix=$(HOME)/.cargo=/cargo
+# No library, and no path of this machine in the bytes. The workspace's own paths are relative without being told, and a flag
+# that names this tree would have every dependency built anew in every clone.
+STATIC_FLAGS := -C target-feature=+crt-static --remap-path-prefix=$(HOME)/.cargo=/cargo
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
