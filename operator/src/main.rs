@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use gateway_egress::Egress;
 use operator::{
-    check::{Finding, check},
+    check::{Finding, Plan, check},
     engine::settings::Settings,
-    run::run,
+    run::{run, way_out},
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -24,24 +25,34 @@ struct Arguments {
 enum Command {
     /// Reconciles: what is done when nothing else is asked for.
     Run,
-    /// Says whether this cluster lets the operator work, and what to do where it does not. Writes nothing.
-    Check,
+    /// Says whether this cluster lets the operator and its gateways work, and what to do where it does not. Writes nothing.
+    Check {
+        /// Ask no cluster: only what the other options name is checked.
+        #[arg(long)]
+        no_cluster: bool,
+        #[command(flatten)]
+        plan: Plan,
+    },
 }
 
 fn main() -> ExitCode {
     let Arguments { settings, command } = Arguments::parse();
     match command.unwrap_or(Command::Run) {
         Command::Run => reconcile(settings),
-        Command::Check => preflight(&settings),
+        Command::Check { no_cluster, plan } => preflight(&settings, &plan, no_cluster),
     }
 }
 
 #[expect(clippy::print_stdout, reason = "the answer to a command is for whoever typed it")]
-fn preflight(settings: &Settings) -> ExitCode {
+fn preflight(settings: &Settings, plan: &Plan, no_cluster: bool) -> ExitCode {
     let checked = tokio::runtime::Builder::new_current_thread().enable_all().build().map(|runtime| {
         runtime.block_on(async {
+            let egress = Egress::new(way_out());
+            if no_cluster {
+                return check(settings, plan, None, &egress).await;
+            }
             match kube::Client::try_default().await {
-                Ok(client) => check(settings, &client).await,
+                Ok(client) => check(settings, plan, Some(&client), &egress).await,
                 Err(error) => vec![Finding::Bad(format!("no way to the cluster ({error}): set KUBECONFIG"))],
             }
         })
