@@ -1,12 +1,17 @@
 //! `claude-gateway-operator`: reconciles gateways and policies until it is told to end, or loses the lease.
 
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
+use gateway_config::{Disk, Environment, Files as _};
 use gateway_egress::Egress;
 use operator::{
     check::{Finding, Plan, check},
     engine::settings::Settings,
+    import::{Imported, Wishes, import},
     run::{run, way_out},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,6 +38,22 @@ enum Command {
         #[command(flatten)]
         plan: Plan,
     },
+    /// Makes a ClaudeGateway, UserPolicies and Secrets of a gateway.yaml, and prints them for `kubectl apply -f -`. Reads no
+    /// cluster and writes nothing.
+    Import {
+        /// The gateway.yaml.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// What the ClaudeGateway is called; the other objects' names begin with it.
+        #[arg(long, default_value = "claude")]
+        name: String,
+        /// The namespace that the objects name; none unless said.
+        #[arg(long)]
+        namespace: Option<String>,
+        /// The public host, in place of the file's listen.public_url.
+        #[arg(long)]
+        host: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -40,6 +61,35 @@ fn main() -> ExitCode {
     match command.unwrap_or(Command::Run) {
         Command::Run => reconcile(settings),
         Command::Check { no_cluster, plan } => preflight(&settings, &plan, no_cluster),
+        Command::Import { file, name, namespace, host } => convert(&file, &Wishes { name, namespace, host }),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the objects, for whoever typed the command")]
+#[expect(clippy::print_stderr, reason = "what is to be known besides, where no pipe takes it for an object")]
+fn convert(file: &Path, wishes: &Wishes) -> ExitCode {
+    let text = match Disk.read(file).map(String::from_utf8) {
+        Ok(Ok(text)) => text,
+        Ok(Err(_)) => {
+            eprintln!("{} is not UTF-8 text: check that this is the right file", file.display());
+            return ExitCode::FAILURE;
+        }
+        Err(error) => {
+            eprintln!("{} cannot be read ({}): correct the path or the rights", file.display(), error.kind());
+            return ExitCode::FAILURE;
+        }
+    };
+    match import(&text, &Environment::from_os(std::env::vars_os()), &Disk, wishes) {
+        Ok(Imported { objects, warnings, to_fill_in }) => {
+            print!("{objects}");
+            warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            to_fill_in.iter().for_each(|place| eprintln!("to fill in: the Secret {place}"));
+            ExitCode::SUCCESS
+        }
+        Err(errors) => {
+            eprintln!("{errors}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a stage that does not stand fails its test")]
 
 mod drift;
+mod import;
 mod leadership;
 mod life;
 mod policies;
