@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a stage that does not stand fails its test")]
 
+mod definitions;
 mod drift;
 mod import;
 mod leadership;
@@ -13,4 +14,5 @@ mod life;
 mod policies;
 mod preflight;
 mod references;
+mod restricted;
 mod stage;
