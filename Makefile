@@ -6,7 +6,7 @@ export CARGO_TERM_COLOR ?= auto
 TOOLS := $(HOME)/.cache/claude-gateway-build
 export PATH := $(TOOLS)/bin:$(PATH)
 
-.PHONY: help run cluster test test-long image check deny fmt bench fuzz sql schema crds chart chart-programs tools node programs
+.PHONY: help run cluster test test-long image check deny fmt bench fuzz sql schema crds crds-promise chart chart-programs tools node programs
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -1)
 TRIPLE := $(shell rustc -vV | sed -n 's/^host: //p')
@@ -73,8 +73,11 @@ sql: tools ## the offline data of the SQL macros, from a throw-away Postgres
 schema: ## docs/gateway.schema.json
 	$(CARGO) run -q -p gateway-config --example schema > docs/gateway.schema.json
 
-crds: ## the CRDs of the chart and their reference, from the types
+crds: ## the CRDs of both charts and their reference, from the types
 	$(CARGO) run -q -p crds --bin crdgen
+
+crds-promise: crds ## what the CRDs promise from now on: at a release, or for a change that takes something away and is meant
+	cp charts/claude-gateway-operator/files/crds/*.yaml crds/tests/promised/
 
 chart: ## what is made from the chart: docs/chart-values.md and deploy/install.yaml
 	$(CARGO) run -q -p e2e --bin chart -- values > docs/chart-values.md

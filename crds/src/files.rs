@@ -1,4 +1,4 @@
-//! The files that follow from the types: the CRDs of the chart, and the reference.
+//! The files that follow from the types: the CRDs of both charts, and the reference.
 
 mod reference;
 
@@ -23,15 +23,15 @@ pub fn definitions() -> [CustomResourceDefinition; 2] {
 /// A definition that YAML cannot say.
 pub fn generated() -> Result<Vec<GeneratedFile>, serde_saphyr::ser::Error> {
     let [gateways, policies] = definitions();
+    let texts = [serde_saphyr::to_string(&gateways)?, serde_saphyr::to_string(&policies)?];
+    let [of_gateways, of_policies] = &texts;
+    let file = |path: &'static str, text: &String| GeneratedFile { path, text: text.clone() };
     Ok(vec![
-        GeneratedFile {
-            path: "charts/claude-gateway-operator/files/crds/claudegateways.yaml",
-            text: serde_saphyr::to_string(&gateways)?,
-        },
-        GeneratedFile {
-            path: "charts/claude-gateway-operator/files/crds/userpolicies.yaml",
-            text: serde_saphyr::to_string(&policies)?,
-        },
+        file("charts/claude-gateway-operator/files/crds/claudegateways.yaml", of_gateways),
+        file("charts/claude-gateway-operator/files/crds/userpolicies.yaml", of_policies),
+        // A chart reads no file of another's.
+        file("charts/claude-gateway-crds/files/crds/claudegateways.yaml", of_gateways),
+        file("charts/claude-gateway-crds/files/crds/userpolicies.yaml", of_policies),
         GeneratedFile { path: "docs/reference.md", text: reference::page(&[gateways, policies]) },
     ])
 }

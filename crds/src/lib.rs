@@ -29,6 +29,9 @@ pub const GROUP: &str = "claude-gateway.dev";
 /// On a ClaudeGateway or a UserPolicy, with the value `true`: the operator changes nothing for it.
 pub const PAUSED: &str = "claude-gateway.dev/paused";
 
+/// On a ClaudeGateway: another value makes pods take the operator's own image now, where the object names none wholly.
+pub const TAKE_IMAGE: &str = "claude-gateway.dev/take-image";
+
 /// The label that a Secret has to carry before an object may refer to it, and its value: whoever may write objects only
 /// could otherwise send a Secret that they cannot read to a server of theirs.
 pub const PERMITTED_USE: (&str, &str) = ("claude-gateway.dev/use", "gateway");

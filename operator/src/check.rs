@@ -1,49 +1,40 @@
-//! `claude-gateway-operator check`: whether this cluster lets the operator do its work, and one line for whatever is missing.
+//! `claude-gateway-operator check`: whether this cluster lets the operator do its work and its gateways do theirs, and one line
+//! for whatever is missing.
 //!
 //! Invariant: nothing is written. It asks under the operator's own account, from where the operator would run, so what it says
-//! is what the operator would meet. Databases and identity providers belong to a gateway: its conditions speak of them.
+//! is what the operator would meet. No line holds a credential.
 
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
-use kube::{Api, Client, api::PostParams};
+mod certificate;
+mod cluster;
+mod database;
+mod gateways;
+mod name;
+mod provider;
 
-use crate::{
-    engine::{
-        discovery::{Discovery, OptionalApi},
-        scope::Scope,
-        settings::Settings,
-    },
-    gateway::kinds::OPTIONAL,
-};
+use std::{path::PathBuf, sync::Arc};
 
-/// Older API servers lack what the CRDs' rules are written in.
-const OLDEST_MINOR: u32 = 31;
-const OWN: [OptionalApi; 2] = [own("ClaudeGateway", "claudegateways"), own("UserPolicy", "userpolicies")];
-const READ: &[&str] = &["get", "list", "watch"];
-const OWNED: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
+use clap::Args;
+use gateway_egress::{Egress, SystemResolver};
+use kube::Client;
+use url::Url;
 
-/// What the chart's `_rules.tpl` grants, which a test holds beside this.
-pub const RIGHTS: [(&str, &str, &[&str]); 17] = [
-    ("claude-gateway.dev", "claudegateways", READ),
-    ("claude-gateway.dev", "userpolicies", READ),
-    ("claude-gateway.dev", "claudegateways/status", &["get", "patch"]),
-    ("claude-gateway.dev", "userpolicies/status", &["get", "patch"]),
-    ("claude-gateway.dev", "claudegateways/finalizers", &["update"]),
-    ("apps", "deployments", OWNED),
-    ("", "services", OWNED),
-    ("", "serviceaccounts", OWNED),
-    ("", "secrets", OWNED),
-    ("", "configmaps", READ),
-    ("policy", "poddisruptionbudgets", OWNED),
-    ("autoscaling", "horizontalpodautoscalers", OWNED),
-    ("networking.k8s.io", "networkpolicies", OWNED),
-    ("networking.k8s.io", "ingresses", OWNED),
-    ("gateway.networking.k8s.io", "httproutes", OWNED),
-    ("cert-manager.io", "certificates", OWNED),
-    ("monitoring.coreos.com", "servicemonitors", OWNED),
-];
+pub use cluster::RIGHTS;
 
-const fn own(kind: &'static str, plural: &'static str) -> OptionalApi {
-    OptionalApi { group: "claude-gateway.dev", version: "v1alpha1", kind, plural, brought_by: "this operator's chart" }
+use self::{database::Role, provider::Question};
+use crate::{engine::settings::Settings, store::DatabaseAccess};
+
+/// What is to be checked besides the cluster and its gateways: for whoever has no gateway yet.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Plan {
+    /// A file that holds the URL of a database, with the role that is to migrate.
+    #[arg(long, value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
+    /// An identity provider's issuer URL.
+    #[arg(long, value_name = "URL")]
+    pub issuer: Option<Url>,
+    /// The address that developers will be told.
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<Url>,
 }
 
 /// One line of the answer.
@@ -66,130 +57,52 @@ impl std::fmt::Display for Finding {
     }
 }
 
-pub async fn check(settings: &Settings, client: &Client) -> Vec<Finding> {
-    let version = match client.apiserver_version().await {
-        Ok(version) => version,
-        Err(error) => {
-            return vec![Finding::Bad(format!(
-                "the API server does not answer ({error}): run this in a pod, or point KUBECONFIG at the cluster"
-            ))];
+/// `None` for a client: there is no cluster, and only what the plan names is checked.
+pub async fn check(settings: &Settings, plan: &Plan, client: Option<&Client>, egress: &Arc<Egress>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(client) = client {
+        findings.extend(cluster::cluster(settings, client).await);
+        if !findings.iter().any(|finding| matches!(finding, Finding::Bad(_))) {
+            findings.extend(gateways::gateways(settings, client, egress).await);
         }
-    };
-    let mut findings = vec![judged_version(&version.major, &version.minor)];
-    findings.extend(apis(client).await);
-    for scope in Scope::of(&settings.watch_namespaces) {
-        findings.extend(rights(client, &scope).await);
     }
+    findings.extend(planned(plan, egress).await);
     findings
 }
 
-fn judged_version(major: &str, minor: &str) -> Finding {
-    // Some vendors write `31+`.
-    let number: u32 = minor.trim_end_matches(|letter: char| !letter.is_ascii_digit()).parse().unwrap_or(0);
-    match major == "1" && number < OLDEST_MINOR {
-        true => Finding::Bad(format!(
-            "Kubernetes {major}.{minor} is older than 1.{OLDEST_MINOR}: upgrade the cluster's control plane"
-        )),
-        false => Finding::Good(format!("Kubernetes {major}.{minor}")),
-    }
-}
-
-async fn apis(client: &Client) -> Vec<Finding> {
-    let discovery = Discovery::of(&[OWN.as_slice(), OPTIONAL.as_slice()].concat());
-    discovery.look(client).await;
-    let own = OWN.iter().map(|api| match discovery.has(api) {
-        true => Finding::Good(format!("{} is defined", api.kind)),
-        false => Finding::Bad(format!(
-            "{} is not defined: install the chart with crds.install=true, or apply its files/crds",
-            api.kind
-        )),
-    });
-    let optional = OPTIONAL.iter().filter(|api| !discovery.has(api)).map(|api| {
-        Finding::Note(format!("no {}: a gateway that asks for one waits until {} is there", api.kind, api.brought_by))
-    });
-    own.chain(optional).collect()
-}
-
-async fn rights(client: &Client, scope: &Scope) -> Vec<Finding> {
-    let (namespace, place) = match scope {
-        Scope::Cluster => (None, "in all namespaces".to_owned()),
-        Scope::Namespace(name) => (Some(name.clone()), format!("in {name}")),
-    };
-    let mut bad = Vec::new();
-    for (group, resource, verbs) in RIGHTS {
-        for verb in verbs {
-            match may(client, namespace.clone(), (group, resource), verb).await {
-                Ok(true) => {}
-                Ok(false) => bad.push(Finding::Bad(format!(
-                    "no right to {verb} {resource} {place}: install the chart's RBAC, or name the namespace in watchNamespaces"
-                ))),
-                Err(error) => {
-                    bad.push(Finding::Bad(format!("rights cannot be asked for ({error}): let it make access reviews")));
-                    return bad;
-                }
+async fn planned(plan: &Plan, egress: &Arc<Egress>) -> Vec<Finding> {
+    let Plan { database_url_file, issuer, public_url } = plan;
+    let mut findings = Vec::new();
+    if let Some(file) = database_url_file {
+        match std::fs::read_to_string(file) {
+            Ok(url) => {
+                let access = DatabaseAccess {
+                    url: url.trim().to_owned().into(),
+                    username: None,
+                    password: None,
+                    schema: "claude_gateway".to_owned(),
+                    ca_pem: None,
+                };
+                findings.extend(database::database("the database", access, Role::MakesPodsRole).await);
             }
+            Err(error) => findings.push(Finding::Bad(format!(
+                "{} cannot be read ({}): correct the path or the rights",
+                file.display(),
+                error.kind()
+            ))),
         }
     }
-    match bad.is_empty() {
-        true => vec![Finding::Good(format!("every right {place}"))],
-        false => bad,
+    if let Some(issuer) = issuer {
+        let question = Question {
+            issuer: issuer.as_str().trim_end_matches('/').to_owned(),
+            discovery_url: None,
+            ca_pem: None,
+            skew: std::time::Duration::ZERO,
+        };
+        findings.extend(provider::provider("the identity provider", &question, egress).await);
     }
-}
-
-async fn may(
-    client: &Client,
-    namespace: Option<String>,
-    (group, resource): (&str, &str),
-    verb: &str,
-) -> Result<bool, kube::Error> {
-    let (resource, subresource) = match resource.split_once('/') {
-        Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
-        None => (resource, None),
-    };
-    let attributes = ResourceAttributes {
-        group: Some(group.to_owned()),
-        resource: Some(resource.to_owned()),
-        subresource,
-        verb: Some(verb.to_owned()),
-        namespace,
-        ..ResourceAttributes::default()
-    };
-    let review = SelfSubjectAccessReview {
-        spec: SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), non_resource_attributes: None },
-        ..SelfSubjectAccessReview::default()
-    };
-    let answered = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
-    Ok(answered.status.is_some_and(|status| status.allowed))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_version_is_read_as_vendors_write_it() {
-        assert_eq!(judged_version("1", "31"), Finding::Good("Kubernetes 1.31".to_owned()));
-        assert_eq!(judged_version("1", "36+"), Finding::Good("Kubernetes 1.36+".to_owned()));
-        assert!(matches!(judged_version("1", "30"), Finding::Bad(_)));
+    if let Some(url) = public_url {
+        findings.push(name::name("the public address", url, &SystemResolver).await);
     }
-
-    #[test]
-    fn what_is_asked_for_is_what_the_chart_grants() {
-        let chart = include_str!("../../charts/claude-gateway-operator/templates/_rules.tpl");
-        for (_, resource, verbs) in RIGHTS {
-            let rule = chart
-                .split("- apiGroups:")
-                .find(|rule| {
-                    rule.lines().any(|line| {
-                        line.trim().strip_prefix("resources: [").is_some_and(|list| {
-                            list.trim_end_matches(']').split(',').any(|granted| granted.trim() == resource)
-                        })
-                    })
-                })
-                .unwrap_or_else(|| panic!("no rule for {resource}"));
-            for verb in verbs {
-                assert!(rule.contains(verb), "{verb} {resource}");
-            }
-        }
-    }
+    findings
 }

@@ -10,6 +10,7 @@ pub mod check;
 pub mod clock;
 pub mod engine;
 pub mod gateway;
+pub mod import;
 pub mod policy;
 pub mod run;
 pub mod store;

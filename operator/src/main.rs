@@ -1,12 +1,18 @@
 //! `claude-gateway-operator`: reconciles gateways and policies until it is told to end, or loses the lease.
 
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
+use gateway_config::{Disk, Environment, Files as _};
+use gateway_egress::Egress;
 use operator::{
-    check::{Finding, check},
+    check::{Finding, Plan, check},
     engine::settings::Settings,
-    run::run,
+    import::{Imported, Wishes, import},
+    run::{run, way_out},
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -24,24 +30,79 @@ struct Arguments {
 enum Command {
     /// Reconciles: what is done when nothing else is asked for.
     Run,
-    /// Says whether this cluster lets the operator work, and what to do where it does not. Writes nothing.
-    Check,
+    /// Says whether this cluster lets the operator and its gateways work, and what to do where it does not. Writes nothing.
+    Check {
+        /// Ask no cluster: only what the other options name is checked.
+        #[arg(long)]
+        no_cluster: bool,
+        #[command(flatten)]
+        plan: Plan,
+    },
+    /// Makes a ClaudeGateway, UserPolicies and Secrets of a gateway.yaml, and prints them for `kubectl apply -f -`. Reads no
+    /// cluster and writes nothing.
+    Import {
+        /// The gateway.yaml.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// What the ClaudeGateway is called; the other objects' names begin with it.
+        #[arg(long, default_value = "claude")]
+        name: String,
+        /// The namespace that the objects name; none unless said.
+        #[arg(long)]
+        namespace: Option<String>,
+        /// The public host, in place of the file's listen.public_url.
+        #[arg(long)]
+        host: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
     let Arguments { settings, command } = Arguments::parse();
     match command.unwrap_or(Command::Run) {
         Command::Run => reconcile(settings),
-        Command::Check => preflight(&settings),
+        Command::Check { no_cluster, plan } => preflight(&settings, &plan, no_cluster),
+        Command::Import { file, name, namespace, host } => convert(&file, &Wishes { name, namespace, host }),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the objects, for whoever typed the command")]
+#[expect(clippy::print_stderr, reason = "what is to be known besides, where no pipe takes it for an object")]
+fn convert(file: &Path, wishes: &Wishes) -> ExitCode {
+    let text = match Disk.read(file).map(String::from_utf8) {
+        Ok(Ok(text)) => text,
+        Ok(Err(_)) => {
+            eprintln!("{} is not UTF-8 text: check that this is the right file", file.display());
+            return ExitCode::FAILURE;
+        }
+        Err(error) => {
+            eprintln!("{} cannot be read ({}): correct the path or the rights", file.display(), error.kind());
+            return ExitCode::FAILURE;
+        }
+    };
+    match import(&text, &Environment::from_os(std::env::vars_os()), &Disk, wishes) {
+        Ok(Imported { objects, warnings, to_fill_in }) => {
+            print!("{objects}");
+            warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            to_fill_in.iter().for_each(|place| eprintln!("to fill in: the Secret {place}"));
+            ExitCode::SUCCESS
+        }
+        Err(errors) => {
+            eprintln!("{errors}");
+            ExitCode::FAILURE
+        }
     }
 }
 
 #[expect(clippy::print_stdout, reason = "the answer to a command is for whoever typed it")]
-fn preflight(settings: &Settings) -> ExitCode {
+fn preflight(settings: &Settings, plan: &Plan, no_cluster: bool) -> ExitCode {
     let checked = tokio::runtime::Builder::new_current_thread().enable_all().build().map(|runtime| {
         runtime.block_on(async {
+            let egress = Egress::new(way_out());
+            if no_cluster {
+                return check(settings, plan, None, &egress).await;
+            }
             match kube::Client::try_default().await {
-                Ok(client) => check(settings, &client).await,
+                Ok(client) => check(settings, plan, Some(&client), &egress).await,
                 Err(error) => vec![Finding::Bad(format!("no way to the cluster ({error}): set KUBECONFIG"))],
             }
         })

@@ -142,7 +142,7 @@ async fn lead(
         memory: Memory::default(),
         default_image: settings.gateway_image.clone(),
     });
-    controllers.spawn(controller::discover(context.clone()));
+    controllers.spawn(controller::discover(context.clone(), Duration::from_secs(settings.api_look_seconds)));
     let scopes = Scope::of(&settings.watch_namespaces);
     for scope in scopes.clone() {
         let filled = health.cache();
@@ -164,7 +164,7 @@ fn candidate(settings: &Settings) -> anyhow::Result<Candidate> {
 }
 
 /// The environment decides on proxies and loopback for the operator as it does for pods.
-fn way_out() -> EgressSettings {
+pub fn way_out() -> EgressSettings {
     let environment = Environment::from_os(std::env::vars_os());
     let Ok((process, _)) = ProcessSettings::read(&environment) else { return EgressSettings::default() };
     EgressSettings {

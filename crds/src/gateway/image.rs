@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::text;
 
-/// Each part that is left out is the operator's own.
+/// Each part that is left out is the operator's own; pods keep the one that they were given until they are replaced anyway.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (

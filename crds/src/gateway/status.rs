@@ -10,8 +10,8 @@ use crate::schema;
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaudeGatewayStatus {
-    /// Ready, DatabaseReady, IdentityProviderReady, UpstreamsReady, PoliciesSynced and Progressing; Reconciling, Stalled and
-    /// Paused only while they are true.
+    /// Ready, DatabaseReady, IdentityProviderReady, UpstreamsReady, PoliciesSynced and Progressing;
+    /// CertificateRenewalDue, Reconciling, Stalled and Paused only while they are true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

@@ -79,6 +79,17 @@ impl Helm {
         said(&fed(&mut command, values)?)
     }
 
+    /// A command that asks a cluster: `install`, `upgrade`, `rollback`, `uninstall`.
+    pub fn ask(&self, kubeconfig: &Path, arguments: &[&str], values: &str) -> Result<String> {
+        let (verb, rest) = arguments.split_first().context("a command")?;
+        let mut command = self.command(verb);
+        command.args(rest).env("KUBECONFIG", kubeconfig);
+        if matches!(*verb, "install" | "upgrade") {
+            command.args(["--values", "-"]);
+        }
+        said(&fed(&mut command, values)?)
+    }
+
     /// No cluster, no repository and no plugin of the machine's owner has a say.
     fn command(&self, verb: &str) -> Command {
         let mut command = Command::new(&self.program);

@@ -14,6 +14,11 @@ pub fn root() -> &'static Path {
     here.parent().unwrap_or(here)
 }
 
+/// The chart of the definitions alone.
+pub fn definitions() -> PathBuf {
+    root().join("charts/claude-gateway-crds")
+}
+
 pub fn folder() -> PathBuf {
     root().join("charts/claude-gateway-operator")
 }

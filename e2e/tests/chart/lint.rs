@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, process::Command};
 
 use e2e::chart::{
-    folder,
+    definitions, folder,
     helm::{Helm, Release, unittest},
     root, values,
 };
@@ -100,6 +100,8 @@ fn yamllint_finds_nothing_in_what_is_written_or_rendered() {
         folder().join("values.yaml"),
         folder().join("values-ha.yaml"),
         folder().join("files/alerts.yaml"),
+        definitions().join("Chart.yaml"),
+        definitions().join("values.yaml"),
         folder().join("tests"),
         root().join("deploy"),
     ];

@@ -4,6 +4,7 @@
 
 mod argo;
 mod crds;
+mod dry_run;
 mod flux;
 mod lint;
 mod made;
@@ -11,6 +12,7 @@ mod metrics;
 mod network;
 mod pods;
 mod rbac;
+mod release;
 mod render;
 mod stage;
 mod values;

@@ -3,6 +3,8 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use e2e::cast::{
     gateway::Gateway,
+    patience::eventually,
+    postgres::Postgres,
     provider::{Credential, Provider},
     signin::sign_in,
     stage::Stage,
@@ -67,6 +69,39 @@ async fn signing_secrets_rotate_and_old_tokens_live_until_theirs_is_gone() {
     reading(&stage.gateway, 2).await;
     assert_eq!(status_with(&stage.gateway, &old).await, 401);
     assert_eq!(status_with(&stage.gateway, &new).await, 200);
+}
+
+/// R26: a login rotates between two roles, and no process starts anew for it.
+#[tokio::test]
+async fn another_role_of_the_store_is_taken_for_the_connections_from_then_on() {
+    let mut stage = Stage::new().await;
+    let postgres = Postgres::shared().await.unwrap();
+    let url = stage.gateway.setting("/store/postgres_url").as_str().unwrap().to_owned();
+    let role = format!("next_of_{}", url.rsplit('/').next().unwrap().split('?').next().unwrap());
+    postgres.create_role(&url, &role, "another").await.unwrap();
+    let schema = "claude_gateway";
+    let rights = format!(
+        "GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {role}; \
+         GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"
+    );
+    postgres.execute(&url, &rights).await.unwrap();
+    stage
+        .gateway
+        .rewrite(|file| {
+            file["store"]["username"] = json!(role);
+            file["store"]["password"] = json!("another");
+        })
+        .unwrap();
+    let read = reading(&stage.gateway, 1).await;
+    assert_eq!((&read["outcome"], &read["needs_restart"]), (&json!("reloaded"), &json!([])));
+    let ours = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'claude-gateway'";
+    postgres.execute(&url, &format!("SELECT pg_terminate_backend(pid) {ours}")).await.unwrap();
+    eventually("somebody signs in", async || sign_in(&stage.gateway, "bob").await.is_ok()).await;
+    let others = format!(
+        "DO $$ BEGIN IF (SELECT count(*) FILTER (WHERE usename = '{role}') = 0 OR count(*) FILTER (WHERE usename <> '{role}') > 0 \
+         {ours}) THEN RAISE EXCEPTION 'another role is there'; END IF; END $$"
+    );
+    postgres.execute(&url, &others).await.unwrap();
 }
 
 #[tokio::test]

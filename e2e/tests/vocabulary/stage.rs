@@ -103,7 +103,11 @@ impl Stage {
 }
 
 async fn install(plane: &Plane) {
-    for file in crds::files::generated().unwrap().into_iter().filter(|file| file.path.starts_with("charts/")) {
+    for file in crds::files::generated()
+        .unwrap()
+        .into_iter()
+        .filter(|file| file.path.starts_with("charts/claude-gateway-operator/"))
+    {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let text = fs::read_to_string(root.join(file.path)).unwrap();
         // As people do without a chart; the annotation of it has to hold the whole file.

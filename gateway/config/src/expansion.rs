@@ -119,6 +119,22 @@ impl<'a> Sources<'a> {
     }
 }
 
+/// What a text of the file refers to, each as it stands there; `None` where a `${` begins no reference. Nothing else of the
+/// text is in it, so it may be shown where the text may not.
+pub fn references(written: &str) -> Option<Vec<String>> {
+    if let Some(path) = whole_file_reference(written) {
+        return Some(vec![format!("${{file:{path}}}")]);
+    }
+    let mut found = Vec::new();
+    let mut rest = written;
+    while let Some((_, after)) = rest.split_once("${") {
+        let (name, after) = reference(after).ok()?;
+        found.push(format!("${{{name}}}"));
+        rest = after;
+    }
+    Some(found)
+}
+
 fn whole_file_reference(written: &str) -> Option<&str> {
     let path = written.trim().strip_prefix("${file:")?.strip_suffix('}')?;
     (!path.contains('}')).then_some(path)
@@ -151,7 +167,7 @@ mod tests {
         path::{Path, PathBuf},
     };
 
-    use super::{Files, Sources};
+    use super::{Files, Sources, references};
     use crate::environment::Environment;
 
     struct OneFile;
@@ -186,6 +202,14 @@ mod tests {
         assert_eq!(expand("${file:secret}").unwrap_err(), "the path in `${file:…}` is not absolute");
         assert_eq!(expand("${file:/run/empty}").unwrap_err(), "the file /run/empty is empty");
         assert_eq!(expand("${file:/run/none}").unwrap_err(), "the file /run/none cannot be read (entity not found)");
+    }
+
+    #[test]
+    fn what_a_text_refers_to_is_told_and_nothing_else_of_it() {
+        assert_eq!(references("Bearer ${A}-${B}").unwrap(), ["${A}", "${B}"]);
+        assert_eq!(references(" ${file:/run/a} ").unwrap(), ["${file:/run/a}"]);
+        assert_eq!(references("plain").unwrap(), [""; 0]);
+        assert_eq!(references("pass${word"), None);
     }
 
     #[test]

@@ -27,8 +27,8 @@ mod yaml;
 
 pub use complaint::{ConfigError, ConfigErrors, Warning};
 pub use environment::{Environment, LogLevel, ProcessSettings};
-pub use expansion::{Disk, Files};
-pub use load::Loaded;
+pub use expansion::{Disk, Files, references};
+pub use load::{Loaded, tree};
 pub use path::FieldPath;
 pub use reload::restart_needed;
 pub use schema::schema;

@@ -44,13 +44,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn parse(text: &str, environment: &Environment, files: &dyn Files) -> Result<Loaded, ConfigErrors> {
-        let tree = yaml::parse(text).map_err(|complaint| ConfigErrors::one(FieldPath::root(), complaint))?;
-        let serde_json::Value::Object(tree) = tree else {
-            return Err(refusal(
-                "holds no mapping",
-                "begin with the sections listen, oidc, session, store and upstreams",
-            ));
-        };
+        let tree = tree(text)?;
         let sources = Sources::new(environment, files);
         let findings = Findings::default();
         let config = {
@@ -67,6 +61,17 @@ impl Config {
         // Without an error every section could be read; were one not, the file would be refused all the same.
         let config = config.ok_or_else(|| refusal("cannot be read whole", "report this, with the file"))?;
         Ok(Loaded { config: Config { files: sorted(sources.into_files()), ..config }, warnings })
+    }
+}
+
+/// The file as it is written: nothing in it is judged or looked up.
+///
+/// # Errors
+/// It is no YAML, or no mapping.
+pub fn tree(text: &str) -> Result<serde_json::Map<String, serde_json::Value>, ConfigErrors> {
+    match yaml::parse(text).map_err(|complaint| ConfigErrors::one(FieldPath::root(), complaint))? {
+        serde_json::Value::Object(tree) => Ok(tree),
+        _ => Err(refusal("holds no mapping", "begin with the sections listen, oidc, session, store and upstreams")),
     }
 }
 

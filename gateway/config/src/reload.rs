@@ -149,7 +149,7 @@ impl Changes {
     fn store(&mut self, old: &Store, new: &Store) {
         let Store {
             postgres_url,
-            username,
+            username: _,
             password: _,
             max_connections,
             connect_timeout,
@@ -160,8 +160,8 @@ impl Changes {
             journal_dir,
             ca_cert_pem,
         } = old;
-        self.note("store.postgres_url", &without_password(postgres_url), &without_password(&new.postgres_url));
-        self.note("store.username", username, &new.username);
+        // Who the gateway is there, and by which password, is taken for the connections from then on.
+        self.note("store.postgres_url", &without_login(postgres_url), &without_login(&new.postgres_url));
         self.note("store.max_connections", max_connections, &new.max_connections);
         self.note("store.connect_timeout_seconds", connect_timeout, &new.connect_timeout);
         self.note("store.readiness_grace_seconds", readiness_grace, &new.readiness_grace);
@@ -276,8 +276,9 @@ fn policy_source(managed: Option<&Managed>) -> PolicySource {
     managed.map_or(PolicySource::File, |Managed { source, policies: _ }| *source)
 }
 
-fn without_password(url: &SecretString) -> Option<Url> {
+fn without_login(url: &SecretString) -> Option<Url> {
     let mut url = Url::parse(url.expose_secret()).ok()?;
     url.set_password(None).ok()?;
+    url.set_username("").ok()?;
     Some(url)
 }

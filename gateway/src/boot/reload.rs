@@ -1,5 +1,5 @@
 //! Files that change while the process runs: policies, TLS, signing secrets, upstream credentials, the client's secret at the
-//! identity provider, the store's password.
+//! identity provider, the store's role and password.
 //!
 //! The whole configuration is read again and judged like at boot. An invalid one changes nothing; in a valid one, what can
 //! change in place does, and the rest is named as needing a new process. Files are looked at rather than watched: a
@@ -119,7 +119,7 @@ impl Reloader {
         self.policies(new);
         let mut failed = self.upstreams(new);
         failed.extend(failure("session.jwt_secret", self.keys.reload(&new.session.jwt_secrets)));
-        failed.extend(failure("store.password", self.store.reload(&new.store)));
+        failed.extend(failure("store", self.store.reload(&new.store)));
         failed.extend(failure("listen.tls", certificate));
         let outcome = if failed.is_empty() { "reloaded" } else { "incomplete" };
         let fields = json!({"outcome": outcome, "needs_restart": waiting, "not_taken": failed});

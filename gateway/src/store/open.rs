@@ -50,7 +50,7 @@ impl Store {
         }))
     }
 
-    /// A changed password, for the connections from now on; those that are open stay.
+    /// A changed role or password, for the connections from now on; those that are open stay.
     pub fn reload(&self, config: &Config) -> Result<(), OpenError> {
         let options = served(connect_options(config)?, config);
         for pool in self.pools() {

@@ -3,16 +3,12 @@
 use std::{
     collections::BTreeMap,
     sync::{PoisonError, RwLock},
-    time::Duration,
 };
 
 use kube::{
     Client,
     core::{ApiResource, GroupVersionKind},
 };
-
-/// A cluster gets an API rarely; it is noticed within this.
-pub const LOOK: Duration = Duration::from_secs(30);
 
 /// A kind that somebody else's CRD brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

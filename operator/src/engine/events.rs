@@ -35,7 +35,12 @@ impl Events {
 
     /// Publishes the turn unless it is the object's last one already. A failure to publish fails nothing.
     pub async fn publish(&self, object: &ObjectReference, turn: Turn) {
-        let key = object.uid.clone().unwrap_or_default();
+        self.publish_of(object, "", turn).await;
+    }
+
+    /// The same for one matter of several that an object has.
+    pub async fn publish_of(&self, object: &ObjectReference, matter: &str, turn: Turn) {
+        let key = format!("{}/{matter}", object.uid.as_deref().unwrap_or_default());
         if !self.turned(&key, &turn) {
             return;
         }
@@ -57,7 +62,8 @@ impl Events {
     }
 
     pub fn forget(&self, uid: &str) {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        let of_it = |key: &String| key.strip_prefix(uid).is_some_and(|rest| rest.starts_with('/'));
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| !of_it(key));
     }
 }
 

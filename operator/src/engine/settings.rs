@@ -29,6 +29,9 @@ pub struct Settings {
     pub pod_namespace: Option<String>,
     #[arg(long, env = "LEASE_NAME", default_value = "claude-gateway-operator", global = true)]
     pub lease_name: String,
+    /// Seconds between two looks for APIs that a cluster may lack.
+    #[arg(long, env = "API_LOOK_SECONDS", default_value_t = 30, hide = true, global = true)]
+    pub api_look_seconds: u64,
     /// debug, info, warn or error.
     #[arg(long, env = "LOG_LEVEL", default_value = "info", global = true)]
     pub log_level: tracing::Level,

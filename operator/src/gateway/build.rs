@@ -23,7 +23,7 @@ use kube::{Resource, core::DynamicObject};
 use serde::Serialize;
 
 pub use configuration::{Held, LOGIN_PASSWORD, held};
-pub use deployment::REPLICAS;
+pub use deployment::{Given, REPLICAS, given};
 
 use super::{
     keys::KeySet,
@@ -61,6 +61,8 @@ pub struct Found<'a> {
     pub keys: &'a KeySet,
     /// Pods that would start could do so.
     pub database_ready: bool,
+    /// What the Deployment that there is was given.
+    pub given: Option<&'a Given>,
 }
 
 /// Everything that shall be. What is not in here and is ours, shall not be.
@@ -70,6 +72,8 @@ pub struct Desired {
     /// Objects that may be made or changed only while the database is ready: pods that they start, or stop for others to take
     /// their place, could not come back.
     pub held: bool,
+    /// The operator's own image, where the pods keep an older one.
+    pub newer_image: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +86,7 @@ pub struct BuildError {
 pub fn build(gateway: &ValidatedGateway, found: &Found<'_>) -> Result<Desired, BuildError> {
     let spec = &gateway.spec;
     let mut plan = Plan { gateway, objects: Vec::new() };
+    let mut newer_image = None;
     plan.add(Kind::Secret, configuration::keys(gateway, found.keys))?;
     plan.add(Kind::ServiceAccount, pods::service_account(gateway))?;
     plan.add(Kind::Service, service::service(gateway))?;
@@ -91,7 +96,9 @@ pub fn build(gateway: &ValidatedGateway, found: &Found<'_>) -> Result<Desired, B
     if let Some(decided) = decided(gateway, found) {
         let file = super::rendering::tree(spec, &decided);
         plan.add(Kind::Secret, configuration::config(gateway, &file, found.login))?;
-        plan.add(Kind::Deployment, deployment::deployment(gateway, &file))?;
+        let (deployment, image) = deployment::deployment(gateway, &file, found.given);
+        newer_image = (image != gateway.image).then(|| gateway.image.clone());
+        plan.add(Kind::Deployment, deployment)?;
     }
     if disruption::is_due(spec) {
         plan.add(Kind::PodDisruptionBudget, disruption::budget(gateway))?;
@@ -113,7 +120,7 @@ pub fn build(gateway: &ValidatedGateway, found: &Found<'_>) -> Result<Desired, B
         plan.add_value(Kind::ServiceMonitor, monitor::monitor(gateway, monitor))?;
     }
     plan.objects.sort_by(|a, b| (a.kind, a.name()).cmp(&(b.kind, b.name())));
-    Ok(Desired { objects: plan.objects, held: !found.database_ready })
+    Ok(Desired { objects: plan.objects, held: !found.database_ready, newer_image })
 }
 
 fn decided(gateway: &ValidatedGateway, found: &Found<'_>) -> Option<Decided> {

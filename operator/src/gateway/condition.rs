@@ -30,6 +30,7 @@ reasons![
     IdentityProviderReady,
     UpstreamsReady,
     PoliciesSynced,
+    NewerImage,
     // On the way.
     Reconciling,
     RollingOut,
@@ -41,6 +42,7 @@ reasons![
     NotProbed,
     Paused,
     ScaledToZero,
+    CertificateRenewalDue,
     // Whoever wrote the objects can mend it.
     SecretMissing,
     SecretKeyMissing,

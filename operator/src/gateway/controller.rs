@@ -23,7 +23,7 @@ use super::{
 use crate::{
     engine::{
         controller::{Controller, Queue, Surroundings},
-        discovery::{LOOK, OptionalApi},
+        discovery::OptionalApi,
         scope::Scope,
         watch::watch,
     },
@@ -139,12 +139,12 @@ async fn optional(context: Arc<Context>, scope: Scope, surroundings: Arc<Surroun
 }
 
 /// Looks for optional APIs, for ever.
-pub async fn discover(context: Arc<Context>) {
+pub async fn discover(context: Arc<Context>, pause: Duration) {
     loop {
         let came = context.discovery.look(&context.client).await;
         for api in came {
             tracing::info!(kind = api.kind, group = api.group, "an optional API is there");
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(pause).await;
     }
 }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crds::{ClaudeGateway, PERMITTED_USE};
+use crds::{ClaudeGateway, PERMITTED_USE, gateway::exposure::Tls};
+use jiff::Timestamp;
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ConfigMap, Secret},
 };
-use kube::{Api, Client, ResourceExt, api::ObjectMeta};
+use kube::{Api, Client, ResourceExt, api::ObjectMeta, core::DynamicObject};
 
 use super::{
-    kinds::{self, Kind},
+    kinds::{self, CERTIFICATE, Kind},
     references::References,
 };
 use crate::engine::discovery::Discovery;
@@ -36,6 +37,8 @@ pub struct Dereferenced {
     pub deployment: Option<Deployment>,
     /// The certificate that cert-manager issued.
     pub issued: Option<Secret>,
+    /// When cert-manager will issue another one.
+    pub renewal: Option<Timestamp>,
     /// The kinds that the cluster serves.
     pub served: Vec<Kind>,
 }
@@ -65,6 +68,7 @@ pub async fn dereference(
     let config = secrets_api.get_opt(&kinds::config(&name)).await?;
     let keys = secrets_api.get_opt(&kinds::keys(&name)).await?;
     let issued = secrets_api.get_opt(&kinds::certificate(&name)).await?;
+    let renewal = renewal(client, discovery, gateway, &namespace).await?;
     let deployment = Api::<Deployment>::namespaced(client.clone(), &namespace).get_opt(&name).await?;
     let served = |kind: &Kind| kind.optional().is_none_or(|api| discovery.has(&api));
     Ok(Dereferenced {
@@ -75,8 +79,25 @@ pub async fn dereference(
         keys: keys.filter(|found| ours(&found.metadata)),
         deployment: deployment.filter(|found| ours(&found.metadata)),
         issued: issued.filter(|secret| carries_label(&secret.metadata)),
+        renewal,
         served: Kind::ALL.into_iter().filter(served).collect(),
     })
+}
+
+async fn renewal(
+    client: &Client,
+    discovery: &Discovery,
+    gateway: &ClaudeGateway,
+    namespace: &str,
+) -> Result<Option<Timestamp>, kube::Error> {
+    let is_asked_for = matches!(gateway.spec.exposure.tls, Some(Tls::CertManager(_)));
+    if !is_asked_for || !discovery.has(&CERTIFICATE) {
+        return Ok(None);
+    }
+    let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &CERTIFICATE.resource());
+    let certificate = api.get_opt(&gateway.name_any()).await?;
+    let time = certificate.as_ref().and_then(|found| found.data.pointer("/status/renewalTime")?.as_str()?.parse().ok());
+    Ok(time)
 }
 
 fn permitted(found: Option<Secret>) -> Foreign {

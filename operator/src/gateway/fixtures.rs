@@ -134,6 +134,7 @@ pub(super) fn world(gateway: &ClaudeGateway) -> Dereferenced {
         keys: None,
         deployment: None,
         issued: None,
+        renewal: None,
         served: Kind::ALL.to_vec(),
     }
 }
@@ -164,5 +165,10 @@ pub(super) fn keys() -> KeySet {
 
 pub(super) fn desired(spec: Value) -> Desired {
     let (gateway, login, keys) = (validated(spec).unwrap(), login(), keys());
-    build(&gateway, &Found { login: Some(&login), keys: &keys, database_ready: true }).unwrap()
+    build(&gateway, &found(&login, &keys)).unwrap()
+}
+
+/// Nothing else was found.
+pub(super) fn found<'a>(login: &'a PodLogin, keys: &'a KeySet) -> Found<'a> {
+    Found { login: Some(login), keys, database_ready: true, given: None }
 }

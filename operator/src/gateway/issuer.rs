@@ -8,7 +8,8 @@ use std::{
 
 use bytes::Bytes;
 use gateway_egress::{Client, Egress, Limits, Route, client_tls};
-use http::Request;
+use http::{Request, Response};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{
@@ -38,11 +39,23 @@ struct Answer {
     at: Instant,
 }
 
-#[derive(Clone, PartialEq, Eq)]
-struct Question {
+/// Who is asked, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
     issuer: String,
     url: String,
     ca: Option<String>,
+}
+
+impl Question {
+    pub fn new(issuer: &str, discovery_url: Option<&str>, ca_pem: Option<&str>) -> Self {
+        let below = || format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+        Self {
+            issuer: issuer.to_owned(),
+            url: discovery_url.map_or_else(below, str::to_owned),
+            ca: ca_pem.map(str::to_owned),
+        }
+    }
 }
 
 impl Issuers {
@@ -52,16 +65,11 @@ impl Issuers {
 
     pub async fn probe(&self, gateway: &ValidatedGateway, now: Instant) -> Finding {
         let oidc = &gateway.spec.oidc;
-        let below = || format!("{}/.well-known/openid-configuration", oidc.issuer.trim_end_matches('/'));
-        let question = Question {
-            issuer: oidc.issuer.clone(),
-            url: oidc.discovery_url.clone().unwrap_or_else(below),
-            ca: gateway.issuer_ca.clone(),
-        };
+        let question = Question::new(&oidc.issuer, oidc.discovery_url.as_deref(), gateway.issuer_ca.as_deref());
         if let Some(known) = self.known(&gateway.identity, &question, now) {
             return known;
         }
-        let finding = self.ask(&question).await;
+        let (finding, _) = self.ask(&question).await;
         let answer = Answer { question, finding: finding.clone(), at: now };
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(gateway.identity.clone(), answer);
         finding
@@ -78,45 +86,60 @@ impl Issuers {
         (now.saturating_duration_since(answer.at) < holds).then(|| answer.finding.clone())
     }
 
-    async fn ask(&self, question: &Question) -> Finding {
-        let unavailable = |why: &str| {
-            let message = format!(
-                "The identity provider does not answer as one ({why}). See that {} is reached from the operator; it is tried \
-                 again.",
-                question.url
-            );
-            Finding::bad(Reason::IdentityProviderUnavailable, message)
-        };
+    /// With what the answer says the time is.
+    pub async fn ask(&self, question: &Question) -> (Finding, Option<Timestamp>) {
+        match self.fetch(question).await {
+            Ok(answer) => (judged(question, &answer), date(&answer)),
+            Err(finding) => (finding, None),
+        }
+    }
+
+    async fn fetch(&self, question: &Question) -> Result<Response<Bytes>, Finding> {
         let tls = match client_tls(question.ca.as_deref(), &[b"http/1.1"]) {
             Ok(tls) => tls,
-            Err(error) => return Finding::bad(Reason::ConfigurationInvalid, format!("oidc.caCertificate: {error}.")),
+            Err(error) => {
+                return Err(Finding::bad(Reason::ConfigurationInvalid, format!("oidc.caCertificate: {error}.")));
+            }
         };
         let limits = Limits { timeout: PATIENCE, ..Limits::default() };
         let client = Client::new(self.egress.clone(), tls, Route::ByEnvironment, limits);
         let Ok(request) = Request::get(&question.url).body(Bytes::new()) else {
-            return Finding::bad(
+            return Err(Finding::bad(
                 Reason::ConfigurationInvalid,
                 "oidc: the discovery document has no such URL. Correct it.",
-            );
+            ));
         };
-        let answer = match client.send(request).await {
-            Ok(answer) => answer,
-            Err(error) => return unavailable(&error.to_string()),
-        };
-        if !answer.status().is_success() {
-            return unavailable(&format!("status {}", answer.status().as_u16()));
-        }
-        let Ok(document) = serde_json::from_slice::<Discovery>(answer.body()) else {
-            return unavailable("no discovery document");
-        };
-        match document.issuer == question.issuer {
-            true => Finding::good(Reason::IdentityProviderReady, "The identity provider answers."),
-            // What it says of itself is not repeated: it may be anything.
-            false => Finding::bad(
-                Reason::IdentityProviderMismatch,
-                "The discovery document names another issuer than oidc.issuer. Write the issuer exactly as the document has \
+        client.send(request).await.map_err(|error| unavailable(question, &error.to_string()))
+    }
+}
+
+fn unavailable(question: &Question, why: &str) -> Finding {
+    let message = format!(
+        "The identity provider does not answer as one ({why}). See that {} is reached from the operator; it is tried again.",
+        question.url
+    );
+    Finding::bad(Reason::IdentityProviderUnavailable, message)
+}
+
+fn date(answer: &Response<Bytes>) -> Option<Timestamp> {
+    let date = answer.headers().get(http::header::DATE)?.to_str().ok()?;
+    jiff::fmt::rfc2822::parse(date).ok().map(|date| date.timestamp())
+}
+
+fn judged(question: &Question, answer: &Response<Bytes>) -> Finding {
+    if !answer.status().is_success() {
+        return unavailable(question, &format!("status {}", answer.status().as_u16()));
+    }
+    let Ok(document) = serde_json::from_slice::<Discovery>(answer.body()) else {
+        return unavailable(question, "no discovery document");
+    };
+    match document.issuer == question.issuer {
+        true => Finding::good(Reason::IdentityProviderReady, "The identity provider answers."),
+        // What it says of itself is not repeated: it may be anything.
+        false => Finding::bad(
+            Reason::IdentityProviderMismatch,
+            "The discovery document names another issuer than oidc.issuer. Write the issuer exactly as the document has \
                  it, in a new ClaudeGateway.",
-            ),
-        }
+        ),
     }
 }

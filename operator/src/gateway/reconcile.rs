@@ -12,7 +12,7 @@ use kube::{Client, Resource, ResourceExt};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
 use super::{
-    apply::{Applied, ApplyError, apply},
+    apply::{ApplyError, apply},
     build::{self, BuildError, Found, build},
     condition::{Finding, Reason},
     dereference::dereference,
@@ -85,10 +85,22 @@ pub async fn reconcile(context: &Context, gateway: &ClaudeGateway) -> Result<Dur
     };
     let probed = context.prober.probe(&validated, held.login, Instant::now()).await;
     let keys = keys(context, &validated, held.keys, &probed)?;
-    let found = Found { login: probed.login.as_ref(), keys: &keys, database_ready: probed.database.is_good() };
+    let given = build::given(world.deployment.as_ref());
+    let found = Found {
+        login: probed.login.as_ref(),
+        keys: &keys,
+        database_ready: probed.database.is_good(),
+        given: given.as_ref(),
+    };
     let desired = build(&validated, &found)?;
     match apply(&context.client, &validated, &desired, &context.memory).await {
-        Ok(applied) => applied_so(context, gateway, &validated, &probed, &applied).await,
+        Ok(applied) => {
+            let facts = facts(&validated, desired.newer_image);
+            let outcome = Outcome::Applied { probed: &probed, applied: &applied, facts: &facts };
+            tell(context, gateway, &outcome).await?;
+            let calm = probed.database.is_good() && probed.identity_provider.is_good() && applied.writes() == 0;
+            Ok(if calm { CALM } else { WATCHFUL })
+        }
         Err(error) => {
             let finding = error.finding();
             tell(context, gateway, &Outcome::Failed { probed: &probed, finding: &finding }).await?;
@@ -98,20 +110,6 @@ pub async fn reconcile(context: &Context, gateway: &ClaudeGateway) -> Result<Dur
             }
         }
     }
-}
-
-async fn applied_so(
-    context: &Context,
-    gateway: &ClaudeGateway,
-    validated: &ValidatedGateway,
-    probed: &Probed,
-    applied: &Applied,
-) -> Result<Duration, ReconcileError> {
-    let facts = facts(validated);
-    let outcome = Outcome::Applied { probed, applied, facts: &facts };
-    tell(context, gateway, &outcome).await?;
-    let calm = probed.database.is_good() && probed.identity_provider.is_good() && applied.writes() == 0;
-    Ok(if calm { CALM } else { WATCHFUL })
 }
 
 async fn tell(context: &Context, gateway: &ClaudeGateway, outcome: &Outcome<'_>) -> Result<(), ReconcileError> {
@@ -143,7 +141,7 @@ fn damaged(error: &KeysError, keys: &Option<Secret>) -> Finding {
     Finding::bad(Reason::SigningKeysDamaged, message)
 }
 
-fn facts(gateway: &ValidatedGateway) -> Facts {
+fn facts(gateway: &ValidatedGateway, newer_image: Option<String>) -> Facts {
     let selector = build::selected(gateway).iter().map(|(label, value)| format!("{label}={value}")).collect::<Vec<_>>();
     let fixed = || gateway.spec.replicas.unwrap_or(build::REPLICAS);
     Facts {
@@ -151,6 +149,8 @@ fn facts(gateway: &ValidatedGateway) -> Facts {
         selector: selector.join(","),
         tls_sha256: gateway.leaf.as_deref().and_then(fingerprint),
         replicas: gateway.spec.autoscaling.is_none().then(fixed),
+        newer_image,
+        renewal: gateway.renewal,
     }
 }
 

@@ -104,8 +104,9 @@ pub fn lasting(file: &Value) -> Value {
             keys.iter().for_each(|key| drop(section.remove(*key)));
         }
     }
-    // Where a pod's password lies is no matter to it, and neither is where a credential lies that it reads again.
+    // Who a pod is at the database it takes for its next connections. Where a credential lies that it reads again is no matter.
     if let Some(store) = file.get_mut("store").and_then(Value::as_object_mut) {
+        store.remove("username");
         store.remove("password");
     }
     if let Some(oidc) = file.get_mut("oidc").and_then(Value::as_object_mut) {

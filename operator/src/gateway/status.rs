@@ -4,7 +4,7 @@
 //! only when its status does; `Reconciling`, `Stalled` and `Paused` are there only while they are true.
 
 use crds::ClaudeGatewayStatus;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{
     api::apps::v1::Deployment,
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
@@ -22,22 +22,27 @@ pub const IDENTITY_PROVIDER_READY: &str = "IdentityProviderReady";
 pub const UPSTREAMS_READY: &str = "UpstreamsReady";
 pub const POLICIES_SYNCED: &str = "PoliciesSynced";
 pub const PROGRESSING: &str = "Progressing";
+pub const CERTIFICATE_RENEWAL_DUE: &str = "CertificateRenewalDue";
 pub const RECONCILING: &str = "Reconciling";
 pub const STALLED: &str = "Stalled";
 pub const PAUSED: &str = "Paused";
 
 /// In the order in which they stand.
-pub const CONDITIONS: [&str; 9] = [
+pub const CONDITIONS: [&str; 10] = [
     READY,
     DATABASE_READY,
     IDENTITY_PROVIDER_READY,
     UPSTREAMS_READY,
     POLICIES_SYNCED,
     PROGRESSING,
+    CERTIFICATE_RENEWAL_DUE,
     RECONCILING,
     STALLED,
     PAUSED,
 ];
+
+/// How long before a certificate's renewal people are told of it: each of them will have to trust the new one.
+const NOTICE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// How a reconcile ended.
 pub enum Outcome<'a> {
@@ -66,6 +71,10 @@ pub struct Facts {
     pub tls_sha256: Option<String>,
     /// What the object asks for; `None` where an autoscaler decides.
     pub replicas: Option<i32>,
+    /// The operator's own image, where pods keep an older one.
+    pub newer_image: Option<String>,
+    /// When cert-manager will issue another certificate.
+    pub renewal: Option<Timestamp>,
 }
 
 /// The status after this outcome.
@@ -122,6 +131,7 @@ pub fn status(
             status.conditions = stamp.over(|name| match name {
                 READY => Change::To(ready.clone()),
                 PROGRESSING => Change::To(rollout.clone()),
+                CERTIFICATE_RENEWAL_DUE => renewal(facts, now).map_or(Change::Gone, Change::To),
                 RECONCILING if rollout.is_good() && !ready.reason.is_terminal() => Change::To(rollout.clone()),
                 STALLED if ready.reason.is_terminal() => Change::To(Finding::good(ready.reason, ready.message())),
                 RECONCILING | STALLED | PAUSED => Change::Gone,
@@ -184,9 +194,31 @@ fn rollout(applied: &Applied, facts: &Facts) -> Finding {
         return Finding::good(Reason::WaitingForDatabase, message);
     }
     match applied.deployment().is_some_and(|deployment| rolled_out(deployment, facts)) {
-        true => Finding::bad(Reason::RolledOut, "Every pod is as it shall be."),
+        true => match &facts.newer_image {
+            None => Finding::bad(Reason::RolledOut, "Every pod is as it shall be."),
+            Some(newer) => Finding::bad(Reason::NewerImage, newer_image(newer)),
+        },
         false => Finding::good(Reason::RollingOut, "Pods are being started or replaced."),
     }
+}
+
+fn newer_image(newer: &str) -> String {
+    format!(
+        "Every pod is as it shall be, with the image that it was given. The operator's own is {newer} now: give the annotation \
+         {} another value to take it, or name one in spec.image.",
+        crds::TAKE_IMAGE
+    )
+}
+
+/// There only while it is near.
+fn renewal(facts: &Facts, now: Timestamp) -> Option<Finding> {
+    let renewal = facts.renewal.filter(|renewal| *renewal - NOTICE <= now && now < *renewal)?;
+    let message = format!(
+        "cert-manager issues another certificate for {} at {renewal}. Clients pin the one that they know, so each developer has \
+         to trust the new one then: tell them, with its SHA-256 from status.tlsSha256 once it is there.",
+        facts.url
+    );
+    Some(Finding::good(Reason::CertificateRenewalDue, message))
 }
 
 fn rolled_out(deployment: &Deployment, facts: &Facts) -> bool {

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{
     condition::Reason,
     kinds::MANAGER,
-    status::{CONDITIONS, Outcome, READY, status},
+    status::{CERTIFICATE_RENEWAL_DUE, CONDITIONS, Outcome, READY, status},
 };
 use crate::engine::{
     events::{Events, Turn},
@@ -56,4 +56,15 @@ pub async fn announce(events: &Events, metrics: &Metrics, gateway: &ClaudeGatewa
         let turn = Turn { warning, reason: ready.reason.clone(), note: ready.message.clone() };
         events.publish(&gateway.object_ref(&()), turn).await;
     }
+    let due = status.conditions.iter().find(|condition| condition.type_ == CERTIFICATE_RENEWAL_DUE);
+    let turn = match due {
+        Some(due) => Turn { warning: true, reason: due.reason.clone(), note: due.message.clone() },
+        None => Turn { warning: false, reason: "CertificateRenewed".to_owned(), note: renewed(status) },
+    };
+    events.publish_of(&gateway.object_ref(&()), CERTIFICATE_RENEWAL_DUE, turn).await;
+}
+
+fn renewed(status: &ClaudeGatewayStatus) -> String {
+    let hash = status.tls_sha256.as_deref().unwrap_or("not known yet");
+    format!("Another certificate is served; each developer has to trust it. Its SHA-256: {hash}.")
 }

@@ -13,6 +13,7 @@ use crds::{
         image::Image,
     },
 };
+use jiff::Timestamp;
 use kube::ResourceExt;
 use url::Url;
 
@@ -53,6 +54,9 @@ pub struct ValidatedGateway {
     pub references: References,
     pub public_url: Url,
     pub image: String,
+    /// `None`: the object names its image wholly. Otherwise part of it is the operator's own, and pods that run keep theirs
+    /// until this changes, or they have to be replaced anyway.
+    pub image_follows: Option<String>,
     pub access: DatabaseAccess,
     pub pod_role: PodRole,
     /// For pods: without user and password.
@@ -63,6 +67,8 @@ pub struct ValidatedGateway {
     pub lasting_values: String,
     /// The leaf certificate that the public address shows, in PEM form.
     pub leaf: Option<Vec<u8>>,
+    /// When cert-manager will issue another.
+    pub renewal: Option<Timestamp>,
     pub served: Vec<Kind>,
 }
 
@@ -76,6 +82,7 @@ pub fn validate(
     let spec = gateway.spec.clone();
     served(&spec, &world.served)?;
     let image = image(spec.image.as_ref(), default_image)?;
+    let image_follows = follows(spec.image.as_ref(), gateway.annotations().get(crds::TAKE_IMAGE));
     let (access, database_url) = database(&spec.database, &values)?;
     let pod_role = match &spec.database.pod_secret_ref {
         None => PodRole::Made,
@@ -92,11 +99,13 @@ pub fn validate(
         issuer_ca: spec.oidc.ca_certificate.as_ref().map(|ca| values.ca(ca)).transpose()?,
         lasting_values: lasting_values(&spec, &values)?,
         leaf: leaf(&spec, world),
+        renewal: world.renewal,
         references: world.references.clone(),
         served: world.served.clone(),
         identity,
         public_url,
         image,
+        image_follows,
         access,
         pod_role,
         database_url,
@@ -106,8 +115,7 @@ pub fn validate(
 
 fn identity(gateway: &ClaudeGateway) -> Result<Identity, Finding> {
     let name = gateway.name_any();
-    let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.len() > NAME || !name.chars().all(letters) || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+    if !is_gateway_name(&name) {
         let message = format!(
             "The name has to begin with a letter, hold small letters, digits and `-` only, and be at most {NAME} long, because \
              a Service is called like it. Make the gateway anew under another name."
@@ -115,6 +123,12 @@ fn identity(gateway: &ClaudeGateway) -> Result<Identity, Finding> {
         return Err(Finding::bad(Reason::NameInvalid, message));
     }
     Ok(Identity { namespace: gateway.namespace().unwrap_or_default(), name, uid: gateway.uid().unwrap_or_default() })
+}
+
+/// Whether a Service can be called like it, and the longest of the objects that are called after it.
+pub fn is_gateway_name(name: &str) -> bool {
+    let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    name.len() <= NAME && name.chars().all(letters) && name.starts_with(|c: char| c.is_ascii_lowercase())
 }
 
 /// Whether the cluster has the kinds that this gateway asks for.
@@ -152,6 +166,15 @@ fn image(image: Option<&Image>, default: Option<&str>) -> Result<String, Finding
         (None, Some(tag)) if image.repository.is_some() || image.tag.is_some() => format!("{repository}:{tag}"),
         (None, _) => default.map_or_else(|| repository.to_owned(), str::to_owned),
     })
+}
+
+/// What the owner said of the image, where that leaves something to the operator.
+fn follows(image: Option<&Image>, asked: Option<&String>) -> Option<String> {
+    let is_whole = |image: &Image| image.repository.is_some() && (image.tag.is_some() || image.digest.is_some());
+    match image.is_some_and(is_whole) {
+        true => None,
+        false => Some(format!("{image:?} {asked:?}")),
+    }
 }
 
 fn lasting_values(spec: &ClaudeGatewaySpec, values: &Values<'_>) -> Result<String, Finding> {

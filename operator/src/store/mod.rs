@@ -10,6 +10,7 @@
 
 mod access;
 mod error;
+mod inspection;
 mod login;
 mod person;
 mod pod;
@@ -26,6 +27,7 @@ use sqlx::{PgConnection, PgPool};
 
 pub use access::DatabaseAccess;
 pub use error::{Fault, StoreError};
+pub use inspection::Inspection;
 pub use login::PodLogin;
 pub use pod::{LivePod, UpstreamState};
 pub use policy::{Head, PolicyRow, Stood, Written};

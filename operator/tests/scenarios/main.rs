@@ -6,10 +6,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a stage that does not stand fails its test")]
 
+mod definitions;
 mod drift;
+mod import;
 mod leadership;
 mod life;
 mod policies;
 mod preflight;
 mod references;
+mod restricted;
 mod stage;

@@ -81,3 +81,35 @@ async fn while_the_database_is_away_nothing_rolls_and_the_status_says_why() {
     stage.apply(&[stage.secret()]).await;
     eventually("it goes on", async || stage.get("deployment claude").await["spec"]["replicas"] == 1).await;
 }
+
+#[tokio::test]
+async fn c15_an_operator_of_another_version_rolls_no_pods_until_their_owner_wants_it() {
+    let (stage, operator) = Stage::with_gateway().await;
+    let image = async || {
+        let deployment = stage.get("deployment claude").await;
+        deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap_or_default().to_owned()
+    };
+    let template = async || stage.get("deployment claude").await["spec"]["template"].clone();
+    let (before, first) = (template().await, image().await);
+    drop(operator);
+    let newer = "registry.example.com/claude-gateway:2.0.0";
+    let _operator = stage.operator(&["--leader-election", "false", "--gateway-image", newer]).await;
+    eventually("it is offered", async || {
+        let said = stage.condition("Progressing").await["message"].as_str().unwrap_or_default().to_owned();
+        stage.ready_pods().await;
+        said.contains(newer)
+    })
+    .await;
+    stage.until_settled().await;
+    assert_eq!(template().await, before);
+    stage.patch("claudegateway claude", json!({ "spec": { "replicas": 3 } })).await;
+    eventually("more pods", async || stage.get("deployment claude").await["spec"]["replicas"] == 3).await;
+    assert_eq!(image().await, first, "of the same image");
+    stage
+        .patch(
+            "claudegateway claude",
+            json!({ "metadata": { "annotations": { "claude-gateway.dev/take-image": "1" } } }),
+        )
+        .await;
+    eventually("it is taken", async || image().await == newer).await;
+}

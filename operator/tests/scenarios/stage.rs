@@ -42,7 +42,10 @@ pub(crate) struct Operator {
 impl Stage {
     /// Without an operator.
     pub(crate) async fn empty() -> Self {
-        let plane = plane().await;
+        Self::on(plane().await).await
+    }
+
+    pub(crate) async fn on(plane: &'static Plane) -> Self {
         let namespace = plane.namespace().await.unwrap();
         let kubectl = plane.kubectl().clone();
         let rules: Value = serde_json::from_str(include_str!("rules.json")).unwrap();
@@ -83,16 +86,12 @@ impl Stage {
         let kubeconfig = self.plane.service_account(&self.namespace, ACCOUNT, HOUR).await.unwrap();
         let (health, metrics) = (free_address(), free_address());
         let child = Command::new(env!("CARGO_BIN_EXE_claude-gateway-operator"))
-            .args([
-                "--watch-namespaces",
-                &self.namespace,
-                "--gateway-image",
-                "registry.example.com/claude-gateway:1.0.0",
-            ])
+            .args(["--watch-namespaces", &self.namespace])
             .args(["--health-address", &health.to_string(), "--metrics-address", &metrics.to_string()])
             .args(arguments)
             .env("KUBECONFIG", kubeconfig.path())
             .env("CLAUDE_GATEWAY_ALLOW_LOOPBACK", "1")
+            .env("GATEWAY_IMAGE", "registry.example.com/claude-gateway:1.0.0")
             .env("POD_NAMESPACE", &self.namespace)
             .stdin(Stdio::null())
             .kill_on_drop(true)
@@ -103,10 +102,16 @@ impl Stage {
 
     /// What `check` says under the operator's account, and whether it finds nothing wrong.
     pub(crate) async fn check(&self) -> (bool, String) {
+        self.check_with(&[]).await
+    }
+
+    pub(crate) async fn check_with(&self, arguments: &[&str]) -> (bool, String) {
         let kubeconfig = self.plane.service_account(&self.namespace, ACCOUNT, HOUR).await.unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_claude-gateway-operator"))
             .args(["check", "--watch-namespaces", &self.namespace])
+            .args(arguments)
             .env("KUBECONFIG", kubeconfig.path())
+            .env("CLAUDE_GATEWAY_ALLOW_LOOPBACK", "1")
             .output()
             .await
             .unwrap();
@@ -264,18 +269,21 @@ impl Operator {
 pub(crate) async fn plane() -> &'static Plane {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     let plane = Plane::shared().await.unwrap();
-    INSTALLED
-        .get_or_init(async || {
-            let crds: Vec<_> =
-                crds::files::definitions().iter().map(|crd| serde_json::to_value(crd).unwrap()).collect();
-            plane.kubectl().apply(&list(&crds)).await.unwrap();
-            for crd in ["claudegateways", "userpolicies"] {
-                let wait = format!("wait --for=condition=Established crd/{crd}.claude-gateway.dev --timeout=60s");
-                plane.kubectl().run(&wait).await.unwrap();
-            }
-        })
-        .await;
+    INSTALLED.get_or_init(|| define(plane, definitions())).await;
     plane
+}
+
+pub(crate) fn definitions() -> Vec<Value> {
+    crds::files::definitions().iter().map(|crd| serde_json::to_value(crd).unwrap()).collect()
+}
+
+pub(crate) async fn define(plane: &Plane, definitions: Vec<Value>) {
+    let forced = ["apply", "--server-side", "--force-conflicts", "--filename", "-"];
+    plane.kubectl().run_with(&forced, &list(&definitions)).await.unwrap();
+    for crd in definitions {
+        let name = crd["metadata"]["name"].as_str().unwrap();
+        plane.kubectl().run(&format!("wait --for=condition=Established crd/{name} --timeout=60s")).await.unwrap();
+    }
 }
 
 pub(crate) fn list(objects: &[Value]) -> String {

@@ -110,7 +110,7 @@ async fn pods_are_not_touched_while_they_could_not_start() {
     let mut changed = minimal();
     changed["replicas"] = json!(1);
     let (gateway, login, keys) = (validated(changed).unwrap(), fixtures::login(), fixtures::keys());
-    let away = super::super::build::Found { login: Some(&login), keys: &keys, database_ready: false };
+    let away = super::super::build::Found { login: Some(&login), keys: &keys, database_ready: false, given: None };
     let desired = super::super::build::build(&gateway, &away).unwrap();
     let applied = apply(&server.client(), &gateway, &desired, &memory).await.unwrap();
     assert!(applied.waits());

@@ -28,10 +28,9 @@ pub(super) fn service_account(gateway: &ValidatedGateway) -> ServiceAccount {
     }
 }
 
-pub(super) fn template(gateway: &ValidatedGateway, checksum: &str) -> PodTemplateSpec {
+pub(super) fn template(gateway: &ValidatedGateway, checksum: &str, image: &str) -> PodTemplateSpec {
     let own = gateway.spec.pod_template.clone().unwrap_or_default();
-    let image = gateway.spec.image.as_ref();
-    let secrets = image.map(|image| image.pull_secrets.as_slice()).unwrap_or_default();
+    let secrets = gateway.spec.image.as_ref().map(|image| image.pull_secrets.as_slice()).unwrap_or_default();
     let secrets: Vec<_> = secrets.iter().map(|secret| LocalObjectReference { name: secret.name.clone() }).collect();
     // What is ours stands, whatever the object adds.
     let mut labels = own.labels.clone();
@@ -48,7 +47,7 @@ pub(super) fn template(gateway: &ValidatedGateway, checksum: &str) -> PodTemplat
             automount_service_account_token: Some(false),
             enable_service_links: Some(false),
             security_context: Some(pod_security()),
-            containers: vec![container(gateway, own.resources)],
+            containers: vec![container(gateway, image, own.resources)],
             volumes: Some(volumes::volumes(gateway)),
             termination_grace_period_seconds: Some(PRE_STOP_SECONDS + drain + AFTER_DRAIN_SECONDS),
             topology_spread_constraints: Some(spread(gateway)),
@@ -63,12 +62,12 @@ pub(super) fn template(gateway: &ValidatedGateway, checksum: &str) -> PodTemplat
     }
 }
 
-fn container(gateway: &ValidatedGateway, resources: Option<ResourceRequirements>) -> Container {
+fn container(gateway: &ValidatedGateway, image: &str, resources: Option<ResourceRequirements>) -> Container {
     let pull = gateway.spec.image.as_ref().and_then(|image| image.pull_policy);
     let pause = SleepAction { seconds: PRE_STOP_SECONDS };
     Container {
         name: "gateway".to_owned(),
-        image: Some(gateway.image.clone()),
+        image: Some(image.to_owned()),
         image_pull_policy: pull.map(|policy| format!("{policy:?}")),
         args: Some(vec!["--config".to_owned(), format!("{}/gateway.yaml", rendering::CONFIG)]),
         env: Some(environment(gateway)),

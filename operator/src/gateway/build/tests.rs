@@ -95,7 +95,7 @@ fn c15_secrets_that_pods_read_again_roll_none_and_those_they_do_not_roll_them() 
         data.insert(key.to_owned(), "x".repeat(48).into_bytes());
         let gateway = crate::gateway::validate::validate(&gateway, &world, Some(fixtures::IMAGE)).unwrap();
         let (login, keys) = (fixtures::login(), fixtures::keys());
-        template(&build(&gateway, &Found { login: Some(&login), keys: &keys, database_ready: true }).unwrap())
+        template(&build(&gateway, &fixtures::found(&login, &keys)).unwrap())
     };
     let before = template(&desired(complete()));
     for key in ["api-key", "client-secret", "admin"] {
@@ -104,11 +104,58 @@ fn c15_secrets_that_pods_read_again_roll_none_and_those_they_do_not_roll_them() 
     assert_ne!(changed("header"), before);
 }
 
+/// What a Deployment that was built says when it is read again.
+fn given(desired: &Desired) -> Option<Given> {
+    let deployment = serde_json::from_value(find(desired, Kind::Deployment).unwrap()).unwrap();
+    super::given(Some(&deployment))
+}
+
+fn image(desired: &Desired) -> Value {
+    template(desired)["spec"]["containers"][0]["image"].clone()
+}
+
+#[test]
+fn c15_an_operator_with_another_image_rolls_no_gateway_that_names_none_until_its_owner_wants_it() {
+    let (login, keys) = (fixtures::login(), fixtures::keys());
+    let built = |spec: Value, asked: Option<&str>, operator: &str, given: Option<&Given>| {
+        let mut gateway = fixtures::object(spec);
+        gateway.metadata.annotations = asked.map(|asked| [(crds::TAKE_IMAGE.to_owned(), asked.to_owned())].into());
+        let world = fixtures::world(&gateway);
+        let gateway = crate::gateway::validate::validate(&gateway, &world, Some(operator)).unwrap();
+        build(&gateway, &Found { given, ..fixtures::found(&login, &keys) }).unwrap()
+    };
+    let first = built(minimal(), None, "gateway:1", None);
+    assert_eq!((image(&first), &first.newer_image), (json!("gateway:1"), &None));
+    let before = given(&first);
+    let second = built(minimal(), None, "gateway:2", before.as_ref());
+    assert_eq!(template(&second), template(&first), "nothing rolls");
+    assert_eq!(second.newer_image.as_deref(), Some("gateway:2"));
+    let third = built(minimal(), None, "gateway:3", given(&second).as_ref());
+    assert_eq!(image(&third), "gateway:1", "nor does the one after");
+    let elsewhere = with(minimal(), "/networkPolicy", json!({ "enabled": false }));
+    assert_eq!(image(&built(elsewhere, None, "gateway:2", before.as_ref())), "gateway:1");
+    assert_eq!(image(&built(minimal(), Some("now"), "gateway:2", before.as_ref())), "gateway:2", "asked for");
+    let replaced = with(minimal(), "/logLevel", json!("debug"));
+    assert_eq!(image(&built(replaced, None, "gateway:2", before.as_ref())), "gateway:2", "pods are replaced anyway");
+    let named = with(minimal(), "/image", json!({ "repository": "mine", "tag": "7" }));
+    let pinned = built(named.clone(), None, "gateway:2", before.as_ref());
+    assert_eq!((image(&pinned), &pinned.newer_image), (json!("mine:7"), &None));
+    let partly = with(minimal(), "/image", json!({ "repository": "mirror" }));
+    assert_eq!(image(&built(partly, None, "gateway:2", before.as_ref())), "mirror:2", "the owner changed it");
+}
+
+#[test]
+fn c15_another_login_of_the_pods_rolls_none() {
+    let (gateway, keys) = (fixtures::validated(minimal()).unwrap(), fixtures::keys());
+    let of = |login: &PodLogin| template(&build(&gateway, &fixtures::found(login, &keys)).unwrap());
+    let next = PodLogin { username: "claude_gateway_b".to_owned(), password: "another".to_owned().into() };
+    assert_eq!(of(&fixtures::login()), of(&next));
+}
+
 #[test]
 fn a_key_that_rotates_rolls_no_pod() {
     let (gateway, login) = (fixtures::validated(minimal()).unwrap(), fixtures::login());
-    let of =
-        |keys: &KeySet| template(&build(&gateway, &Found { login: Some(&login), keys, database_ready: true }).unwrap());
+    let of = |keys: &KeySet| template(&build(&gateway, &fixtures::found(&login, keys)).unwrap());
     let first = fixtures::keys();
     let known = vec![first.entries().iter().map(|entry| entry.id.clone()).collect::<Vec<_>>()];
     let later = jiff::Timestamp::from_second(90 * 86_400).unwrap();
@@ -155,7 +202,7 @@ fn e2_the_autoscaler_takes_pods_away_slowly_and_none_while_they_could_not_come_b
     assert_eq!(resources["limits"]["memory"], resources["requests"]["memory"]);
 
     let (gateway, login, keys) = (fixtures::validated(complete()).unwrap(), fixtures::login(), fixtures::keys());
-    let away = build(&gateway, &Found { login: Some(&login), keys: &keys, database_ready: false }).unwrap();
+    let away = build(&gateway, &Found { database_ready: false, ..fixtures::found(&login, &keys) }).unwrap();
     assert!(away.held);
     assert_eq!(
         find(&away, Kind::HorizontalPodAutoscaler).unwrap()["spec"]["behavior"]["scaleDown"]["selectPolicy"],
@@ -229,7 +276,7 @@ fn pods_never_learn_the_role_that_migrates() {
 #[test]
 fn without_a_login_for_pods_there_are_none_and_their_secret_is_left() {
     let (gateway, keys) = (fixtures::validated(minimal()).unwrap(), fixtures::keys());
-    let desired = build(&gateway, &Found { login: None, keys: &keys, database_ready: false }).unwrap();
+    let desired = build(&gateway, &Found { login: None, keys: &keys, database_ready: false, given: None }).unwrap();
     assert!(find(&desired, Kind::Deployment).is_none());
     let secrets: Vec<_> =
         desired.objects.iter().filter(|planned| planned.kind == Kind::Secret).map(Planned::name).collect();

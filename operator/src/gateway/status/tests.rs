@@ -103,3 +103,30 @@ fn a_database_that_is_away_is_the_reason_why_nobody_can_sign_in() {
         assert!(verdicts(&status).contains(&verdict), "{verdict:?}");
     }
 }
+
+#[test]
+fn another_certificate_is_told_of_two_weeks_ahead_and_only_then() {
+    let renewal = now(0);
+    let at = |second: i64| {
+        let facts = Facts { renewal: Some(renewal), ..facts() };
+        let outcome = Outcome::Applied { probed: &probed(), applied: &applied(2), facts: &facts };
+        of(None, &outcome, second).conditions.into_iter().find(|condition| condition.type_ == CERTIFICATE_RENEWAL_DUE)
+    };
+    let day = 86_400;
+    assert_eq!(at(-15 * day), None);
+    let told = at(-13 * day).unwrap();
+    assert_eq!((told.status.as_str(), told.reason.as_str()), ("True", "CertificateRenewalDue"));
+    assert!(told.message.contains(&renewal.to_string()), "{}", told.message);
+    assert_eq!(at(-day).unwrap().message, told.message, "nothing to write from day to day");
+    assert_eq!(at(1), None);
+}
+
+#[test]
+fn c15_a_newer_image_is_offered_and_takes_nothing_from_being_ready() {
+    let facts = Facts { newer_image: Some("gateway:2".to_owned()), ..facts() };
+    let status = of(None, &Outcome::Applied { probed: &probed(), applied: &applied(2), facts: &facts }, 0);
+    assert!(verdicts(&status).contains(&("Progressing", "False", "NewerImage")));
+    assert!(verdicts(&status).contains(&("Ready", "True", "Available")));
+    let said = status.conditions.iter().find(|condition| condition.type_ == PROGRESSING).unwrap();
+    assert!(said.message.contains("gateway:2") && said.message.contains("claude-gateway.dev/take-image"));
+}

@@ -1,0 +1,85 @@
+//! F4: a real API server, in a namespace that enforces the Pod Security level `restricted`, takes what each way to install
+//! renders, with no error and no warning. What the operator makes of each form of a gateway is held to the same by its own
+//! scenarios.
+
+use std::fs;
+
+use e2e::{
+    chart::{definitions, helm::Release, root},
+    cluster::Plane,
+};
+use serde_json::json;
+
+use crate::stage::{helm, installations};
+
+/// Kinds of others that the chart may ask for; only that they are served matters here.
+const FOREIGN: [(&str, &str, &str); 2] = [
+    ("monitoring.coreos.com", "servicemonitors", "ServiceMonitor"),
+    ("monitoring.coreos.com", "prometheusrules", "PrometheusRule"),
+];
+
+fn foreign((group, plural, kind): (&str, &str, &str)) -> String {
+    let open = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+    let version = json!({ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": open } });
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": { "name": format!("{plural}.{group}"),
+            "annotations": { "api-approved.kubernetes.io": "unapproved, a stand-in for a test" } },
+        "spec": { "group": group, "scope": "Namespaced",
+            "names": { "plural": plural, "singular": kind.to_lowercase(), "kind": kind }, "versions": [version] },
+    })
+    .to_string()
+}
+
+/// A namespace that refuses, and warns of, every pod that is not restricted.
+async fn restricted(plane: &Plane, name: &str) {
+    let labels = json!({
+        "pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted",
+        "pod-security.kubernetes.io/audit": "restricted",
+    });
+    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } });
+    plane.kubectl().apply(&namespace.to_string()).await.unwrap();
+}
+
+async fn taken(plane: &Plane, name: &str, manifest: &str) {
+    let arguments =
+        ["apply", "--server-side", "--dry-run=server", "--warnings-as-errors", "--validate=strict", "--filename", "-"];
+    let answer = plane.kubectl().run_with(&arguments, manifest).await;
+    assert!(answer.is_ok(), "{name}: {answer:?}");
+}
+
+#[tokio::test]
+async fn f4_every_way_to_install_is_taken_without_an_error_or_a_warning() {
+    let plane = Plane::start().await.unwrap();
+    for definition in FOREIGN {
+        plane.kubectl().apply(&foreign(definition)).await.unwrap();
+        let (group, plural, _) = definition;
+        let wait = format!("wait --for=condition=Established crd/{plural}.{group} --timeout=60s");
+        plane.kubectl().run(&wait).await.unwrap();
+    }
+    for namespace in ["gateways", "a", "b"] {
+        restricted(&plane, namespace).await;
+    }
+    for (name, values) in installations() {
+        taken(&plane, name, &helm().render(&Release::with(&values)).unwrap()).await;
+    }
+    let alone = Release { chart: definitions(), ..Release::with("") };
+    taken(&plane, "the definitions alone", &helm().render(&alone).unwrap()).await;
+    taken(&plane, "the plain manifest", &fs::read_to_string(root().join("deploy/install.yaml")).unwrap()).await;
+}
+
+/// What is not restricted is seen: the test above could fail.
+#[tokio::test]
+async fn f4_a_pod_that_is_not_restricted_would_be_warned_of() {
+    let plane = Plane::shared().await.unwrap();
+    restricted(plane, "restricted").await;
+    let container = json!({ "name": "a", "image": "a" });
+    let bare = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "a", "namespace": "restricted" },
+        "spec": { "selector": { "matchLabels": { "a": "b" } },
+            "template": { "metadata": { "labels": { "a": "b" } }, "spec": { "containers": [container] } } },
+    });
+    let arguments = ["apply", "--server-side", "--dry-run=server", "--warnings-as-errors", "--filename", "-"];
+    let answer = plane.kubectl().run_with(&arguments, &bare.to_string()).await;
+    assert!(answer.unwrap_err().to_string().contains("would violate PodSecurity"));
+}
