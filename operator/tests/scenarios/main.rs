@@ -6,10 +6,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a stage that does not stand fails its test")]
 
+mod database;
 mod drift;
+mod faults;
+mod installs;
 mod leadership;
 mod life;
+mod order;
 mod policies;
 mod preflight;
 mod references;
+mod rights;
 mod stage;
+mod verdicts;
