@@ -2,10 +2,14 @@
 
 mod reference;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
 use kube::CustomResourceExt;
+use serde_json::json;
 
 use crate::{ClaudeGateway, UserPolicy};
+
+/// What the API server writes as `status.observedGeneration` of an object that no operator has seen yet.
+pub const UNSEEN: i64 = -1;
 
 /// A file of the repository, by its path from the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +20,19 @@ pub struct GeneratedFile {
 
 /// Both, as they are installed.
 pub fn definitions() -> [CustomResourceDefinition; 2] {
-    [ClaudeGateway::crd(), UserPolicy::crd()]
+    [ClaudeGateway::crd(), UserPolicy::crd()].map(unseen_at_first)
+}
+
+/// Whoever waits for an object (Helm, Flux) takes one without a status for done; a generation that never was, for unseen.
+fn unseen_at_first(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {
+    for version in &mut definition.spec.versions {
+        let schema = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());
+        let properties = schema.and_then(|schema| schema.properties.as_mut());
+        if let Some(status) = properties.and_then(|properties| properties.get_mut("status")) {
+            status.default = Some(JSON(json!({ "observedGeneration": UNSEEN })));
+        }
+    }
+    definition
 }
 
 /// # Errors

@@ -45,6 +45,11 @@ impl Programs {
         Self::built(&["helm"]).await
     }
 
+    /// What says of objects how far they are, as Helm and Flux do.
+    pub async fn for_verdicts() -> Result<Self> {
+        Self::built(&["kstatus"]).await
+    }
+
     pub fn path(&self, program: &str) -> PathBuf {
         self.0.join(program)
     }

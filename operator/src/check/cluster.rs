@@ -17,19 +17,21 @@ use crate::{
 const OLDEST_MINOR: u32 = 31;
 const OWN: [OptionalApi; 2] = [own("ClaudeGateway", "claudegateways"), own("UserPolicy", "userpolicies")];
 const READ: &[&str] = &["get", "list", "watch"];
+const WATCHED: &[&str] = &["list", "watch"];
+const KEPT: &[&str] = &["get", "list", "watch", "create", "patch"];
 const OWNED: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 
 /// What the chart's `_rules.tpl` grants, which a test holds beside this.
 pub const RIGHTS: [(&str, &str, &[&str]); 17] = [
-    ("claude-gateway.dev", "claudegateways", READ),
-    ("claude-gateway.dev", "userpolicies", READ),
-    ("claude-gateway.dev", "claudegateways/status", &["get", "patch"]),
-    ("claude-gateway.dev", "userpolicies/status", &["get", "patch"]),
+    ("claude-gateway.dev", "claudegateways", WATCHED),
+    ("claude-gateway.dev", "userpolicies", WATCHED),
+    ("claude-gateway.dev", "claudegateways/status", &["patch"]),
+    ("claude-gateway.dev", "userpolicies/status", &["patch"]),
     ("claude-gateway.dev", "claudegateways/finalizers", &["update"]),
-    ("apps", "deployments", OWNED),
-    ("", "services", OWNED),
-    ("", "serviceaccounts", OWNED),
-    ("", "secrets", OWNED),
+    ("apps", "deployments", KEPT),
+    ("", "services", KEPT),
+    ("", "serviceaccounts", KEPT),
+    ("", "secrets", KEPT),
     ("", "configmaps", READ),
     ("policy", "poddisruptionbudgets", OWNED),
     ("autoscaling", "horizontalpodautoscalers", OWNED),

@@ -5,8 +5,12 @@
 use std::time::Duration;
 
 use kube::{Client, Config, client::ClientBuilder};
+use tower::timeout::TimeoutLayer;
 
 use super::{fence::Fence, leadership::Witness, progress::Progress};
+
+/// Until an answer begins, a watch's too: a call that was lost on its way keeps its object waiting no longer.
+const ANSWER: Duration = Duration::from_secs(15);
 
 /// A server that is frozen keeps its connections: what is silent for longer than any watch may be is broken off.
 const SILENT: Duration = Duration::from_secs(295);
@@ -18,7 +22,13 @@ const CONNECT: Duration = Duration::from_secs(3);
 pub fn controllers(mut config: Config, fence: &Fence, progress: &Progress) -> Result<Client, kube::Error> {
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(SILENT);
-    Ok(ClientBuilder::try_from(config)?.with_layer(progress).with_layer(fence).build())
+    // A write is asked of the fence once; sent again later, it might pass when this replica leads no more.
+    config.default_retry = false;
+    Ok(ClientBuilder::try_from(config)?
+        .with_layer(progress)
+        .with_layer(&TimeoutLayer::new(ANSWER))
+        .with_layer(fence)
+        .build())
 }
 
 /// For the lease only, and impatient: a renewal that hangs must not keep the next one from being tried.

@@ -15,30 +15,38 @@ const FIRST: Duration = Duration::from_millis(500);
 /// What came back is heard of within this.
 const LONGEST: Duration = Duration::from_secs(10);
 
+/// So many failures in a row, and the watch begins anew with a list: a store that was restored to an older state refuses for
+/// ever to go on from a revision that it has yet to reach.
+const FUTILE: u32 = 3;
+
 /// Hands every event to `hear`, for ever. A failure is logged when it begins, not each time it is tried again.
 pub async fn watch<K>(api: Api<K>, selection: watcher::Config, metrics: &Metrics, mut hear: impl FnMut(Event<K>))
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let resource = api.resource_url().rsplit('/').next().unwrap_or_default().to_owned();
-    let mut events = watcher(api, selection).boxed();
+    let mut events = watcher(api.clone(), selection.clone()).boxed();
     let mut wait = FIRST;
-    let mut failing = false;
+    let mut failures = 0_u32;
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
                 // A list that begins is no sign of health: it may fail at its first page.
                 if !matches!(event, Event::Init) {
-                    (wait, failing) = (FIRST, false);
+                    (wait, failures) = (FIRST, 0);
                 }
                 hear(event);
             }
             Err(error) => {
                 metrics.watch_failed(&resource);
-                if !std::mem::replace(&mut failing, true) {
+                failures = failures.saturating_add(1);
+                if failures == 1 {
                     tracing::warn!(%error, resource, "a watch failed and is tried again");
                 }
                 tokio::time::sleep(wait).await;
+                if failures.is_multiple_of(FUTILE) {
+                    events = watcher(api.clone(), selection.clone()).boxed();
+                }
                 wait = (wait * 2).min(LONGEST);
             }
         }

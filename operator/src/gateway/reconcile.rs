@@ -5,21 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crds::{ClaudeGateway, PAUSED};
-use jiff::SignedDuration;
+use crds::{ClaudeGateway, ClaudeGatewayStatus, PAUSED};
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Client, Resource, ResourceExt};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
 use super::{
-    apply::{ApplyError, apply},
+    apply::{Applied, ApplyError, apply},
     build::{self, BuildError, Found, build},
-    condition::{Finding, Reason},
+    condition::{Finding, Reason, Verdict},
     dereference::dereference,
     drift::Memory,
     keys::{KeySet, KeysError},
     probe::{Probed, Prober},
-    status::{Facts, Outcome},
+    status::{DATABASE_READY, Facts, IDENTITY_PROVIDER_READY, Outcome},
     update_status::{announce, update_status},
     validate::{ValidatedGateway, validate},
 };
@@ -32,6 +32,9 @@ use crate::{
 const CALM: Duration = Duration::from_secs(30);
 /// While something is under way or wrong that may pass by itself.
 const WATCHFUL: Duration = Duration::from_secs(5);
+/// While a database or an identity provider has been away for long: soon enough when it returns, and a look costs the API
+/// server some fifteen reads, so less than one a second.
+const PATIENT: Duration = Duration::from_secs(20);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
@@ -67,7 +70,7 @@ pub async fn reconcile(context: &Context, gateway: &ClaudeGateway) -> Result<Dur
     if gateway.annotations().get(PAUSED).is_some_and(|paused| paused == "true") {
         return tell(context, gateway, &Outcome::Paused).await.map(|()| CALM);
     }
-    if gateway.status.is_none() {
+    if is_new(gateway) {
         update_status(&context.client, gateway, &Outcome::Begun, context.clock.now())
             .await
             .map_err(ReconcileError::Status)?;
@@ -97,9 +100,8 @@ pub async fn reconcile(context: &Context, gateway: &ClaudeGateway) -> Result<Dur
         Ok(applied) => {
             let facts = facts(&validated, desired.newer_image);
             let outcome = Outcome::Applied { probed: &probed, applied: &applied, facts: &facts };
-            tell(context, gateway, &outcome).await?;
-            let calm = probed.database.is_good() && probed.identity_provider.is_good() && applied.writes() == 0;
-            Ok(if calm { CALM } else { WATCHFUL })
+            let status = told(context, gateway, &outcome).await?;
+            Ok(rest(&probed, &applied, &status, context.clock.now()))
         }
         Err(error) => {
             let finding = error.finding();
@@ -112,11 +114,45 @@ pub async fn reconcile(context: &Context, gateway: &ClaudeGateway) -> Result<Dur
     }
 }
 
+fn is_new(gateway: &ClaudeGateway) -> bool {
+    let observed = gateway.status.as_ref().and_then(|status| status.observed_generation);
+    observed.is_none_or(|observed| observed == crds::files::UNSEEN)
+}
+
+/// How long until the next look.
+fn rest(probed: &Probed, applied: &Applied, status: &ClaudeGatewayStatus, now: Timestamp) -> Duration {
+    let answers = probed.database.is_good() && probed.identity_provider.is_good();
+    match (answers, applied.writes()) {
+        (true, 0) => CALM,
+        (true, _) => WATCHFUL,
+        (false, _) => patience(status, now),
+    }
+}
+
+/// Whoever has been away for long is asked less often.
+fn patience(status: &ClaudeGatewayStatus, now: Timestamp) -> Duration {
+    let away = status.conditions.iter().filter(|condition| {
+        let probed = matches!(condition.type_.as_str(), DATABASE_READY | IDENTITY_PROVIDER_READY);
+        probed && condition.status == Verdict::False.word()
+    });
+    let since = away.map(|condition| condition.last_transition_time.0).min().unwrap_or(now);
+    let lasted = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    (lasted / 2).clamp(WATCHFUL, PATIENT)
+}
+
 async fn tell(context: &Context, gateway: &ClaudeGateway, outcome: &Outcome<'_>) -> Result<(), ReconcileError> {
+    told(context, gateway, outcome).await.map(drop)
+}
+
+async fn told(
+    context: &Context,
+    gateway: &ClaudeGateway,
+    outcome: &Outcome<'_>,
+) -> Result<ClaudeGatewayStatus, ReconcileError> {
     let now = context.clock.now();
     let status = update_status(&context.client, gateway, outcome, now).await.map_err(ReconcileError::Status)?;
     announce(&context.events, &context.metrics, gateway, &status).await;
-    Ok(())
+    Ok(status)
 }
 
 /// The keys that stand, or the next step of their rotation.
@@ -159,4 +195,30 @@ fn fingerprint(pem: &[u8]) -> Option<String> {
     let leaf = CertificateDer::pem_slice_iter(pem).next()?.ok()?;
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &leaf);
     Some(digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":"))
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+    use super::*;
+
+    #[test]
+    fn c6_who_has_been_away_for_long_is_asked_less_often() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let away = |seconds: i64, status: &str| Condition {
+            type_: DATABASE_READY.to_owned(),
+            status: status.to_owned(),
+            last_transition_time: Time(now - SignedDuration::from_secs(seconds)),
+            message: String::new(),
+            reason: String::new(),
+            observed_generation: None,
+        };
+        for (lasted, wait) in [(0, 5), (10, 5), (30, 15), (60, 20), (86_400, 20)] {
+            let status = ClaudeGatewayStatus { conditions: vec![away(lasted, "False")], ..Default::default() };
+            assert_eq!(patience(&status, now), Duration::from_secs(wait), "away for {lasted} s");
+        }
+        let other = ClaudeGatewayStatus { conditions: vec![away(86_400, "True")], ..Default::default() };
+        assert_eq!(patience(&other, now), WATCHFUL);
+    }
 }

@@ -5,18 +5,7 @@ use std::time::{Duration, Instant};
 use e2e::cast::patience::{eventually, eventually_within};
 use serde_json::json;
 
-use super::stage::Stage;
-
-const OBJECTS: [&str; 8] = [
-    "secret claude-config",
-    "secret claude-keys",
-    "serviceaccount claude",
-    "service claude",
-    "deployment claude",
-    "poddisruptionbudget claude",
-    "networkpolicy claude",
-    "ingress claude",
-];
+use super::stage::{Stage, becomes};
 
 #[tokio::test]
 async fn b1_c1_a_gateway_becomes_objects_and_a_status_and_then_nothing_is_written() {
@@ -27,8 +16,8 @@ async fn b1_c1_a_gateway_becomes_objects_and_a_status_and_then_nothing_is_writte
     eventually("a first status", async || stage.get("claudegateway claude").await["status"]["observedGeneration"] == 1)
         .await;
     println!("B1: the first status after {:?}, applying included", begun.elapsed());
-    for object in OBJECTS {
-        eventually(object, async || !stage.get(object).await.is_null()).await;
+    for object in becomes("claude") {
+        eventually(&object, async || !stage.get(&object).await.is_null()).await;
     }
     stage.until("DatabaseReady", "True", "DatabaseReady").await;
     stage.until("IdentityProviderReady", "True", "IdentityProviderReady").await;
@@ -90,9 +79,11 @@ async fn c4_what_a_gateway_owned_goes_with_it() {
     let begun = Instant::now();
     stage.run("delete claudegateway claude --wait=true").await;
     // The collector learns of a new kind of owner within half a minute.
-    for object in OBJECTS {
-        eventually_within(Duration::from_secs(90), &format!("no {object}"), async || stage.get(object).await.is_null())
-            .await;
+    for object in becomes("claude") {
+        eventually_within(Duration::from_secs(90), &format!("no {object}"), async || {
+            stage.get(&object).await.is_null()
+        })
+        .await;
     }
     println!("C4: everything is gone after {:?}", begun.elapsed());
 }

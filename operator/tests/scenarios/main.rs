@@ -6,13 +6,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a stage that does not stand fails its test")]
 
+mod database;
 mod definitions;
 mod drift;
+mod faults;
 mod import;
+mod installs;
 mod leadership;
 mod life;
+mod order;
 mod policies;
 mod preflight;
 mod references;
 mod restricted;
+mod rights;
 mod stage;
+mod verdicts;

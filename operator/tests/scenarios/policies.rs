@@ -13,22 +13,13 @@ use e2e::cast::{
 };
 use serde_json::{Value, json};
 
-use crate::stage::{Operator, Stage};
+use crate::stage::{ALONE, Operator, Stage};
 
-const OPUS: &str = "claude-opus-4-8";
-const HAIKU: &str = "claude-haiku-4-5";
+pub(crate) const OPUS: &str = "claude-opus-4-8";
+pub(crate) const HAIKU: &str = "claude-haiku-4-5";
 const EDITS: usize = 30;
 
 impl Stage {
-    fn policy(&self, name: &str, spec: Value) -> Value {
-        let mut spec = spec;
-        spec["gatewayRef"] = json!({ "name": "claude" });
-        json!({
-            "apiVersion": "claude-gateway.dev/v1alpha1", "kind": "UserPolicy",
-            "metadata": { "name": name, "namespace": self.namespace }, "spec": spec,
-        })
-    }
-
     async fn policy_status(&self, name: &str) -> Value {
         self.get(&format!("userpolicy {name}")).await["status"].clone()
     }
@@ -42,7 +33,7 @@ impl Stage {
         (text("status"), text("reason"))
     }
 
-    async fn policy_becomes(&self, name: &str, type_: &str, status: &str, reason: &str) {
+    pub(crate) async fn policy_becomes(&self, name: &str, type_: &str, status: &str, reason: &str) {
         let wanted = (status.to_owned(), reason.to_owned());
         eventually(&format!("{type_} of {name} is {status} ({reason})"), async || {
             self.policy_verdict(name, type_).await == wanted
@@ -64,12 +55,12 @@ impl Stage {
     }
 }
 
-fn models(models: &[&str]) -> Value {
+pub(crate) fn models(models: &[&str]) -> Value {
     json!({ "match": {}, "models": { "available": models } })
 }
 
 /// A process of the gateway on the rows that the operator writes.
-async fn pod(stage: &Stage, identity: &OpenIdProvider, provider: &Provider) -> Gateway {
+pub(crate) async fn pod(stage: &Stage, identity: &OpenIdProvider, provider: &Provider) -> Gateway {
     let config =
         e2e::cast::stage::Stage::config(identity, &stage.database_url, std::slice::from_ref(provider)).unwrap();
     let config = config.set("/store/migrate", json!(false)).set("/managed/source", json!("store"));
@@ -163,7 +154,7 @@ async fn c4_a_policy_is_deleted_while_its_database_is_gone() {
     let postgres = Postgres::start().await.unwrap();
     let mut stage = Stage::empty().await;
     stage.database_url = postgres.url();
-    let _operator: Operator = stage.operator(&["--leader-election", "false"]).await;
+    let _operator: Operator = stage.operator(&ALONE).await;
     stage.apply(&[stage.secret(), stage.gateway(json!({}))]).await;
     let of = |group: &str| json!({ "match": { "groups": [group] } });
     stage.apply(&[stage.policy("stays", of("a")), stage.policy("goes", of("b"))]).await;

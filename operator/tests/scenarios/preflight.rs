@@ -9,7 +9,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::stage::Stage;
+use crate::stage::{ACCOUNT, Stage};
 
 const HOST: &str = "10.20.30.40";
 
@@ -177,8 +177,8 @@ async fn f8_a_right_that_is_missing_is_named_with_its_remedy() {
     let kubectl = &stage.kubectl;
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
-        "metadata": { "name": "operator", "namespace": stage.namespace },
-        "rules": [{ "apiGroups": ["claude-gateway.dev"], "resources": ["claudegateways"], "verbs": ["get", "list", "watch"] }],
+        "metadata": { "name": ACCOUNT, "namespace": stage.namespace },
+        "rules": [{ "apiGroups": ["claude-gateway.dev"], "resources": ["claudegateways"], "verbs": ["list", "watch"] }],
     });
     kubectl.apply(&role.to_string()).await.unwrap();
     let (good, said) = stage.check().await;
@@ -187,5 +187,5 @@ async fn f8_a_right_that_is_missing_is_named_with_its_remedy() {
         said.contains("FAIL  no right to create secrets in") && said.contains("install the chart's RBAC"),
         "{said}"
     );
-    assert!(!said.contains("no right to get claudegateways in"), "{said}");
+    assert!(!said.contains("no right to list claudegateways in"), "{said}");
 }

@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::cast::patience::eventually;
+use e2e::cast::{
+    certificate::{Authority, Leaf},
+    patience::eventually,
+};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::json;
 
 use super::stage::Stage;
@@ -112,4 +116,41 @@ async fn c15_an_operator_of_another_version_rolls_no_pods_until_their_owner_want
         )
         .await;
     eventually("it is taken", async || image().await == newer).await;
+}
+
+/// E3: what pods serve anew by themselves rolls none, and developers are told what they will see.
+#[tokio::test]
+async fn e3_a_new_certificate_is_told_and_rolls_no_pod() {
+    let (stage, _operator) = Stage::set().await;
+    let authority = Authority::new().unwrap();
+    let certificate = |leaf: &Leaf| {
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+            "metadata": { "name": "public", "namespace": stage.namespace, "labels": { "claude-gateway.dev/use": "gateway" } },
+            "stringData": { "tls.crt": leaf.certificate_pem, "tls.key": leaf.key_pem },
+        })
+    };
+    let leaves = [0, 1].map(|_| authority.leaf(&["claude.example.com"]).unwrap());
+    let exposure = json!({ "exposure": { "kind": "None", "tls": { "secretRef": { "name": "public" } } } });
+    stage.apply(&[certificate(&leaves[0]), stage.secret(), stage.gateway(exposure)]).await;
+    let shown = async || stage.get("claudegateway claude").await["status"]["tlsSha256"].clone();
+    eventually("its hash is told", async || shown().await == fingerprint(&leaves[0])).await;
+    stage.until_settled().await;
+    let before = stage.get("deployment claude").await;
+
+    stage.apply(&[certificate(&leaves[1])]).await;
+    let begun = Instant::now();
+    eventually("the new one's hash is told", async || shown().await == fingerprint(&leaves[1])).await;
+    println!("E3: a new certificate is told after {:.1?}", begun.elapsed());
+    stage.until_settled().await;
+    let after = stage.get("deployment claude").await;
+    assert_eq!(after["spec"], before["spec"], "E3: pods read the file again");
+    assert_eq!(after["metadata"]["generation"], before["metadata"]["generation"]);
+}
+
+/// As `openssl x509 -fingerprint -sha256` writes it.
+fn fingerprint(leaf: &Leaf) -> String {
+    let der = CertificateDer::from_pem_slice(leaf.certificate_pem.as_bytes()).unwrap();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &der);
+    digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }

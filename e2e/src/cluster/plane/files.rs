@@ -38,14 +38,14 @@ impl Files {
         for name in
             USERS.map(|(name, ..)| name.to_owned()).into_iter().chain((1..=site.nodes).map(|n| format!("node{n}")))
         {
-            files.kubeconfig_by(&name, site, &name)?;
+            files.kubeconfig_by(&name, &site.url(), &name)?;
         }
         Ok(files)
     }
 
-    pub(super) fn kubeconfig_by(&self, name: &str, site: &Site, token: &str) -> Result<Kubeconfig> {
+    pub(super) fn kubeconfig_by(&self, name: &str, url: &str, token: &str) -> Result<Kubeconfig> {
         let path = self.home.join(format!("{name}.kubeconfig"));
-        Kubeconfig::write(path, &site.url(), &self.home.join("authority.pem"), token)
+        Kubeconfig::write(path, url, &self.home.join("authority.pem"), token)
     }
 
     fn path(&self, name: &str) -> String {

@@ -3,18 +3,18 @@
 //! Everything that the API promises is true here (schemas, rules, admission, RBAC, watches, garbage collection, tokens); pods
 //! are made and stay pending.
 
+mod accounts;
 mod files;
 mod store;
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::Path,
-    sync::atomic::{AtomicU32, Ordering},
+    path::{Path, PathBuf},
+    sync::atomic::AtomicU32,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
 use tempfile::TempDir;
 use tokio::{sync::OnceCell, time::sleep};
 
@@ -22,6 +22,7 @@ use self::{files::Files, store::Store};
 use super::{
     audit::{AuditLog, Call, Mark},
     daemon::{Daemon, Recipe},
+    gate::Gate,
     ground::Ground,
     kubeconfig::Kubeconfig,
     kubectl::Kubectl,
@@ -48,6 +49,9 @@ pub struct Plane {
     namespaces: AtomicU32,
     _home: Option<(Leash, TempDir)>,
 }
+
+/// What a store held at some moment.
+pub struct Backup(PathBuf);
 
 /// Where a plane stands.
 #[derive(Debug, Clone)]
@@ -105,7 +109,7 @@ impl Plane {
         until_ready(&files, &site, &api_server).await?;
         let options = files.controller_options();
         let controllers = Daemon::start(site.recipe("kube-controller-manager", options, home))?;
-        let admin = site.kubectl(files.kubeconfig_by("admin", &site, "admin")?);
+        let admin = site.kubectl(files.kubeconfig_by("admin", &site.url(), "admin")?);
         let namespaces = AtomicU32::new(0);
         let plane = Self { controllers, api_server, store, admin, audit, files, site, namespaces, _home: kept };
         plane.until_accounts_in("default").await?;
@@ -136,27 +140,14 @@ impl Plane {
         self.site.kubectl(kubeconfig.clone())
     }
 
-    /// A ServiceAccount's, by a token that the API server gives out for it: what its RBAC allows and nothing else.
-    pub async fn service_account(&self, namespace: &str, name: &str, lifetime: Duration) -> Result<Kubeconfig> {
-        let seconds = lifetime.as_secs();
-        let token = self.admin.run(&format!("create token {name} -n {namespace} --duration={seconds}s")).await?;
-        let number = self.namespaces.fetch_add(1, Ordering::Relaxed);
-        self.files.kubeconfig_by(&format!("{namespace}-{name}-{number}"), &self.site, token.trim())
+    /// A gate before the API server.
+    pub async fn gate(&self) -> Result<Gate> {
+        Gate::start(self.site.address, self.authority_pem()).await
     }
 
     /// For plain HTTP requests, with the administrator's token.
     pub fn client(&self) -> Result<Client> {
         Ok(Client::new(&self.url())?.trusting(self.authority_pem())?.with_bearer(self.admin().token()))
-    }
-
-    /// A new one, in which pods could be made at once.
-    pub async fn namespace(&self) -> Result<String> {
-        let name = format!("test-{}", self.namespaces.fetch_add(1, Ordering::Relaxed));
-        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-        let made = self.client()?.post("/api/v1/namespaces").json(&object).send().await?;
-        ensure!(made.status == 201, "making a namespace: {}", made.text().await?);
-        self.until_accounts_in(&name).await?;
-        Ok(name)
     }
 
     /// The API server, to be frozen, killed and started again; see [`until_served`](Self::until_served).
@@ -198,17 +189,26 @@ impl Plane {
         self.until_served().await
     }
 
-    async fn until_accounts_in(&self, namespace: &str) -> Result<()> {
-        let (client, since) = (self.client()?, Instant::now());
-        let account = format!("/api/v1/namespaces/{namespace}/serviceaccounts/default");
-        loop {
-            self.controllers.ensure_running()?;
-            if client.get(&account).send().await.is_ok_and(|answer| answer.status == 200) {
-                return Ok(());
-            }
-            ensure!(since.elapsed() < PATIENCE, "no ServiceAccount in {namespace}:\n{}", self.controllers.log());
-            sleep(Duration::from_millis(20)).await;
-        }
+    /// The store as it is now, for [`restore`](Self::restore); the servers are started anew.
+    pub async fn backup(&self) -> Result<Backup> {
+        self.stopped(|store| store.copy()).await.map(Backup)
+    }
+
+    /// The store is as it was, and everything since then has never been: revisions go back.
+    pub async fn restore(&self, backup: &Backup) -> Result<()> {
+        self.stopped(|store| store.put_back(&backup.0)).await
+    }
+
+    /// Everybody who remembers what is stored is stopped, then the store.
+    async fn stopped<T>(&self, meanwhile: impl FnOnce(&Store) -> Result<T>) -> Result<T> {
+        let daemons = [&self.controllers, &self.api_server, &self.store.daemon];
+        daemons.iter().try_for_each(|daemon| daemon.kill())?;
+        let done = meanwhile(&self.store)?;
+        self.store.daemon.start_again()?;
+        self.api_server.start_again()?;
+        self.until_served().await?;
+        self.controllers.start_again()?;
+        Ok(done)
     }
 }
 

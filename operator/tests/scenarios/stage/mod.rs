@@ -1,14 +1,13 @@
 //! A namespace with an operator in it, and what a gateway needs.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    process::Stdio,
-    time::{Duration, Instant},
-};
+mod install;
+mod objects;
+mod operator;
+
+use std::time::{Duration, Instant};
 
 use e2e::{
     cast::{
-        client::Client,
         openid::{Behaviour, OpenIdProvider},
         patience::eventually,
         postgres::Postgres,
@@ -16,13 +15,17 @@ use e2e::{
     cluster::{Call, Kubectl, Mark, Plane},
 };
 use serde_json::{Value, json};
-use tokio::{
-    process::{Child, Command},
-    sync::OnceCell,
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+pub(crate) use self::{
+    install::{ACCOUNT, Install},
+    objects::{becomes, list},
+    operator::Operator,
 };
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
-const ACCOUNT: &str = "operator";
+/// For a single operator.
+pub(crate) const ALONE: [&str; 2] = ["--leader-election", "false"];
 
 pub(crate) struct Stage {
     pub(crate) plane: &'static Plane,
@@ -30,13 +33,12 @@ pub(crate) struct Stage {
     pub(crate) kubectl: Kubectl,
     pub(crate) provider: OpenIdProvider,
     pub(crate) database_url: String,
-}
-
-/// A process that reconciles.
-pub(crate) struct Operator {
-    child: Child,
-    pub(crate) health: SocketAddr,
-    pub(crate) metrics: SocketAddr,
+    /// What the chart's rights are bound to.
+    pub(crate) install: Install,
+    /// D1: the API server refuses the operator nothing, in no test but those that take rights away.
+    pub(crate) is_refused_nothing: bool,
+    begun: Mark,
+    _alone: Option<MutexGuard<'static, ()>>,
 }
 
 impl Stage {
@@ -45,59 +47,58 @@ impl Stage {
         Self::on(plane().await).await
     }
 
+    /// Without an operator, on a control plane of its own, which may be hurt.
+    pub(crate) async fn alone() -> Self {
+        static TURN: Mutex<()> = Mutex::const_new(());
+        static PLANE: OnceCell<Plane> = OnceCell::const_new();
+        let turn = TURN.lock().await;
+        let plane = PLANE.get_or_init(async || installed(strict().await).await).await;
+        // Whatever others left would be taken for work.
+        plane.kubectl().run("delete claudegateways,userpolicies --all --all-namespaces").await.unwrap();
+        Self::within(plane, Some(turn)).await
+    }
+
+    /// Without an operator, on this control plane.
     pub(crate) async fn on(plane: &'static Plane) -> Self {
+        Self::within(plane, None).await
+    }
+
+    async fn within(plane: &'static Plane, alone: Option<MutexGuard<'static, ()>>) -> Self {
+        let begun = plane.mark();
         let namespace = plane.namespace().await.unwrap();
-        let kubectl = plane.kubectl().clone();
-        let rules: Value = serde_json::from_str(include_str!("rules.json")).unwrap();
-        let meta = json!({ "name": ACCOUNT, "namespace": namespace });
-        let subject = json!({ "kind": "ServiceAccount", "name": ACCOUNT, "namespace": namespace });
-        let role = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ACCOUNT });
-        let objects = list(&[
-            json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta }),
-            json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": meta, "rules": rules }),
-            json!({
-                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": meta,
-                "roleRef": role, "subjects": [subject],
-            }),
-        ]);
-        kubectl.apply(&objects).await.unwrap();
+        let install = Install::of(&namespace, &[&namespace]);
+        install.bring(plane).await;
         let provider = OpenIdProvider::start(Behaviour::default()).await;
         let database_url = Postgres::shared().await.unwrap().database().await.unwrap();
-        Self { plane, namespace, kubectl, provider, database_url }
+        let kubectl = plane.kubectl().clone();
+        let is_refused_nothing = true;
+        Self { plane, namespace, kubectl, provider, database_url, install, is_refused_nothing, begun, _alone: alone }
     }
 
     /// With an operator, which needs no election.
     pub(crate) async fn set() -> (Self, Operator) {
         let stage = Self::empty().await;
-        let operator = stage.operator(&["--leader-election", "false"]).await;
+        let operator = stage.operator(&ALONE).await;
         (stage, operator)
     }
 
     /// With a gateway whose objects are there.
     pub(crate) async fn with_gateway() -> (Self, Operator) {
         let (stage, operator) = Self::set().await;
-        stage.apply(&[stage.secret(), stage.gateway(json!({}))]).await;
-        eventually("the Deployment is there", async || !stage.get("deployment claude").await.is_null()).await;
-        stage.until_settled().await;
+        stage.has_gateway().await;
         (stage, operator)
+    }
+
+    /// Applies the smallest gateway and waits for its objects.
+    pub(crate) async fn has_gateway(&self) {
+        self.apply(&[self.secret(), self.gateway(json!({}))]).await;
+        eventually("the Deployment is there", async || !self.get("deployment claude").await.is_null()).await;
+        self.until_settled().await;
     }
 
     pub(crate) async fn operator(&self, arguments: &[&str]) -> Operator {
         let kubeconfig = self.plane.service_account(&self.namespace, ACCOUNT, HOUR).await.unwrap();
-        let (health, metrics) = (free_address(), free_address());
-        let child = Command::new(env!("CARGO_BIN_EXE_claude-gateway-operator"))
-            .args(["--watch-namespaces", &self.namespace])
-            .args(["--health-address", &health.to_string(), "--metrics-address", &metrics.to_string()])
-            .args(arguments)
-            .env("KUBECONFIG", kubeconfig.path())
-            .env("CLAUDE_GATEWAY_ALLOW_LOOPBACK", "1")
-            .env("GATEWAY_IMAGE", "registry.example.com/claude-gateway:1.0.0")
-            .env("POD_NAMESPACE", &self.namespace)
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        Operator { child, health, metrics }
+        Operator::start(&self.install, &kubeconfig, arguments)
     }
 
     /// What `check` says under the operator's account, and whether it finds nothing wrong.
@@ -107,52 +108,7 @@ impl Stage {
 
     pub(crate) async fn check_with(&self, arguments: &[&str]) -> (bool, String) {
         let kubeconfig = self.plane.service_account(&self.namespace, ACCOUNT, HOUR).await.unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_claude-gateway-operator"))
-            .args(["check", "--watch-namespaces", &self.namespace])
-            .args(arguments)
-            .env("KUBECONFIG", kubeconfig.path())
-            .env("CLAUDE_GATEWAY_ALLOW_LOOPBACK", "1")
-            .output()
-            .await
-            .unwrap();
-        (output.status.success(), String::from_utf8(output.stdout).unwrap())
-    }
-
-    pub(crate) fn secret(&self) -> Value {
-        json!({
-            "apiVersion": "v1", "kind": "Secret",
-            "metadata": { "name": "secrets", "namespace": self.namespace, "labels": { "claude-gateway.dev/use": "gateway" } },
-            "stringData": {
-                "postgres-url": self.database_url, "client-secret": self.provider.client_secret(), "api-key": "an-api-key",
-                "header": "first",
-            },
-        })
-    }
-
-    /// The smallest gateway, with these of its fields otherwise.
-    pub(crate) fn gateway(&self, changes: Value) -> Value {
-        let secret = |key: &str| json!({ "name": "secrets", "key": key });
-        let mut spec = json!({
-            "publicUrl": "https://claude.example.com",
-            "exposure": { "kind": "Ingress", "trustedProxies": ["10.0.0.0/8"] },
-            "database": { "urlSecretRef": secret("postgres-url") },
-            "oidc": {
-                "issuer": self.provider.issuer(), "clientId": self.provider.client_id(),
-                "clientSecretRef": secret("client-secret"),
-            },
-            "upstreams": [{
-                "name": "anthropic", "provider": { "anthropic": { "auth": { "apiKeySecretRef": secret("api-key") } } },
-                "headers": [{ "name": "x-team", "valueSecretRef": secret("header") }],
-            }],
-            "development": { "allowPlainHttp": true },
-        });
-        for (key, value) in changes.as_object().unwrap() {
-            spec[key] = value.clone();
-        }
-        json!({
-            "apiVersion": "claude-gateway.dev/v1alpha1", "kind": "ClaudeGateway",
-            "metadata": { "name": "claude", "namespace": self.namespace }, "spec": spec,
-        })
+        operator::check(&self.namespace, &kubeconfig, arguments).await
     }
 
     pub(crate) async fn apply(&self, objects: &[Value]) {
@@ -208,14 +164,10 @@ impl Stage {
         }
     }
 
-    pub(crate) fn user(&self) -> String {
-        format!("system:serviceaccount:{}:{ACCOUNT}", self.namespace)
-    }
-
     /// What the operator asked since, but for the lease.
     pub(crate) fn calls_since(&self, mark: Mark) -> Vec<Call> {
         let calls = self.plane.calls_since(mark).unwrap();
-        calls.into_iter().filter(|call| call.user == self.user() && call.resource != "leases").collect()
+        calls.into_iter().filter(|call| call.user == self.install.user() && call.resource != "leases").collect()
     }
 
     pub(crate) fn writes_since(&self, mark: Mark) -> Vec<Call> {
@@ -245,24 +197,13 @@ impl Stage {
     }
 }
 
-impl Operator {
-    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap();
-        rustix::process::kill_process(pid, signal).unwrap();
-    }
-
-    pub(crate) async fn ended(&mut self) -> std::process::ExitStatus {
-        tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await.expect("it ends").unwrap()
-    }
-
-    pub(crate) async fn probe(&self, path: &str) -> u16 {
-        let client = Client::new(&format!("http://{}", self.health)).unwrap();
-        client.get(path).send().await.map_or(0, |answer| answer.status)
-    }
-
-    pub(crate) async fn metrics(&self) -> String {
-        let client = Client::new(&format!("http://{}", self.metrics)).unwrap();
-        client.get("/metrics").send().await.unwrap().text().await.unwrap()
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if self.is_refused_nothing && !std::thread::panicking() {
+            let refused: Vec<_> =
+                self.calls_since(self.begun).into_iter().filter(|call| matches!(call.status, 401 | 403)).collect();
+            assert!(refused.is_empty(), "D1: refused by the API server: {refused:#?}");
+        }
     }
 }
 
@@ -270,6 +211,16 @@ pub(crate) async fn plane() -> &'static Plane {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     let plane = Plane::shared().await.unwrap();
     INSTALLED.get_or_init(|| define(plane, definitions())).await;
+    plane
+}
+
+/// Like those that ask whether somebody may let an owner wait for an object.
+async fn strict() -> Plane {
+    Plane::start_with(&["--enable-admission-plugins=OwnerReferencesPermissionEnforcement"]).await.unwrap()
+}
+
+async fn installed(plane: Plane) -> Plane {
+    define(&plane, definitions()).await;
     plane
 }
 
@@ -284,14 +235,6 @@ pub(crate) async fn define(plane: &Plane, definitions: Vec<Value>) {
         let name = crd["metadata"]["name"].as_str().unwrap();
         plane.kubectl().run(&format!("wait --for=condition=Established crd/{name} --timeout=60s")).await.unwrap();
     }
-}
-
-pub(crate) fn list(objects: &[Value]) -> String {
-    json!({ "apiVersion": "v1", "kind": "List", "items": objects }).to_string()
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).unwrap()
 }
 
 fn long_ago() -> String {
