@@ -15,6 +15,8 @@ mod namespaces;
 mod node;
 mod plane;
 mod programs;
+pub mod sample;
+pub mod surroundings;
 mod whole;
 
 pub use audit::{Call, Mark};
@@ -27,4 +29,5 @@ pub use namespaces::{HEAD, Visit};
 pub use node::Node;
 pub use plane::Plane;
 pub use programs::Programs;
+pub use surroundings::Surroundings;
 pub use whole::Cluster;
