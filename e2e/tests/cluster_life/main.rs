@@ -6,4 +6,5 @@
 #![expect(clippy::print_stdout, reason = "figures, and what is not tried on this machine")]
 
 mod arrival;
+mod edits;
 mod stage;
