@@ -7,4 +7,6 @@
 
 mod arrival;
 mod edits;
+mod kill;
+mod replacement;
 mod stage;
