@@ -4,124 +4,35 @@
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use e2e::cast::{
     client::Client,
     gateway::Gateway,
     length::short_or_full,
+    load::{Load, Pace},
     load_balancer::LoadBalancer,
     openid::{Behaviour, OpenIdProvider},
     postgres::Postgres,
     provider::{Provider, Shape},
     signin::sign_in,
-    stage::{MODEL, Stage},
+    stage::Stage,
 };
 use rustix::process::Signal;
-use serde_json::{Value, json};
-use tokio::{
-    task::JoinSet,
-    time::{interval, sleep},
-};
+use serde_json::json;
+use tokio::time::sleep;
 
 const PODS: usize = 3;
 const REQUESTS: usize = 10_000;
 const STREAMS: usize = 200;
-/// At once, each begun as another ends.
-const OPEN_STREAMS: usize = 50;
-const ASKING: usize = 16;
 
-const SHORT: Shape = Shape::Json { bytes: 64 };
-/// Between two requests of one who asks: 250 a second from all together.
-const PAUSE: Duration = Duration::from_millis(64);
-
-/// What clients ask for, and what went wrong.
-struct Load {
-    client: Client,
-    stream: Shape,
-    /// The last pod is replaced: whoever has asked often enough may stop.
-    rolled: AtomicBool,
-    requests: AtomicUsize,
-    streams: AtomicUsize,
-    failures: Mutex<Vec<String>>,
-}
-
-impl Load {
-    fn begin(client: Client, stream: Shape) -> (Arc<Self>, JoinSet<()>) {
-        let load = Arc::new(Self {
-            client,
-            stream,
-            rolled: AtomicBool::new(false),
-            requests: AtomicUsize::new(0),
-            streams: AtomicUsize::new(0),
-            failures: Mutex::default(),
-        });
-        let mut clients = JoinSet::new();
-        for _ in 0..ASKING {
-            clients.spawn(load.clone().ask_on());
-        }
-        for _ in 0..OPEN_STREAMS {
-            clients.spawn(load.clone().stream_on());
-        }
-        (load, clients)
-    }
-
-    fn goes_on(&self, count: &AtomicUsize, enough: usize) -> bool {
-        !self.rolled.load(Ordering::Relaxed) || count.load(Ordering::Relaxed) < enough
-    }
-
-    fn count(&self, count: &AtomicUsize, what: &str, outcome: Result<()>) {
-        count.fetch_add(1, Ordering::Relaxed);
-        if let Err(error) = outcome {
-            self.failures.lock().unwrap().push(format!("{what}: {error:#}"));
-        }
-    }
-
-    async fn ask_on(self: Arc<Self>) {
-        let mut pace = interval(PAUSE);
-        while self.goes_on(&self.requests, REQUESTS) {
-            pace.tick().await;
-            let outcome = self.ask().await;
-            self.count(&self.requests, "a request", outcome);
-        }
-    }
-
-    async fn stream_on(self: Arc<Self>) {
-        while self.goes_on(&self.streams, STREAMS) {
-            let outcome = self.stream().await;
-            self.count(&self.streams, "a stream", outcome);
-        }
-    }
-
-    async fn ask(&self) -> Result<()> {
-        let answer = self.client.post("/v1/messages").json(&order(SHORT, false)).send().await?;
-        let (status, said) = (answer.status, answer.text().await?);
-        ensure!(status == 200, "{status} {said}");
-        ensure!(serde_json::from_str::<Value>(&said)? == SHORT.message().json(), "another answer: {said}");
-        Ok(())
-    }
-
-    /// To its last byte.
-    async fn stream(&self) -> Result<()> {
-        let answer = self.client.post("/v1/messages").json(&order(self.stream, true)).send().await?;
-        ensure!(answer.status == 200, "{}", answer.status);
-        let mut events = answer.events();
-        events.rest().await?;
-        let expected = self.stream.message().frames().concat();
-        ensure!(events.seen() == expected, "{} bytes of {}", events.seen().len(), expected.len());
-        Ok(())
-    }
-}
-
-fn order(shape: Shape, stream: bool) -> Value {
-    json!({"model": MODEL, "metadata": {"user_id": shape.order()}, "stream": stream, "max_tokens": 9, "messages": []})
+/// 250 short requests a second.
+fn pace() -> Pace {
+    let stream = Shape::Stream { deltas: short_or_full(40, 240), every_ms: 250 };
+    Pace { asking: 16, pause: Duration::from_millis(64), streams: 50, stream }
 }
 
 /// The pods of one gateway: the same secret, the same store, one public URL.
@@ -179,18 +90,15 @@ async fn pods_are_replaced_one_by_one_and_no_request_fails_and_no_stream_is_cut(
     let tokens = sign_in(&pods[0], "alice").await.unwrap();
     let client = Client::new(balancer.url()).unwrap().with_bearer(&tokens.access_token);
 
-    let stream = Shape::Stream { deltas: short_or_full(40, 240), every_ms: 250 };
-    let (load, clients) = Load::begin(client, stream);
+    let load = Load::begin(client, pace());
     sleep(Duration::from_secs(1)).await;
     for (place, pod) in pods.iter_mut().enumerate() {
         replace(pod, place, &balancer).await;
     }
-    load.rolled.store(true, Ordering::Relaxed);
-    clients.join_all().await;
+    let tally = load.end_after(REQUESTS, STREAMS).await;
 
-    let failures = std::mem::take(&mut *load.failures.lock().unwrap());
-    assert!(failures.is_empty(), "{} failed: {:#?}", failures.len(), &failures[..failures.len().min(20)]);
-    assert!(load.requests.load(Ordering::Relaxed) >= REQUESTS && load.streams.load(Ordering::Relaxed) >= STREAMS);
+    tally.expect_none_failed();
+    assert!(tally.requests >= REQUESTS && tally.streams >= STREAMS, "{tally:?}");
     let counts = balancer.counts().await.unwrap();
     assert_eq!(counts.failed, 0);
     assert!(counts.reused > REQUESTS as u64 / 2, "kept connections were not put to the test: {counts:?}");

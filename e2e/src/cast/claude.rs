@@ -33,6 +33,8 @@ pub struct ClaudeCode {
     place: TempDir,
     binary: PathBuf,
     terminals: AtomicU32,
+    /// Whom it trusts besides the world's authorities.
+    trusts: bool,
 }
 
 /// What `claude -p` said.
@@ -54,7 +56,7 @@ impl ClaudeCode {
     pub async fn managed_for(gateway_url: &str) -> Result<Self> {
         let place = tempfile::Builder::new().prefix("cast-claude-").tempdir()?;
         let leash = Leash::new(r#"rm -rf -- "$1""#, [place.path()])?;
-        let claude = Self { _leash: leash, place, binary: node::claude_binary()?, terminals: AtomicU32::new(0) };
+        let claude = Self { _leash: leash, place, binary: node::claude_binary()?, terminals: AtomicU32::new(0), trusts: false };
         let copied =
             Command::new("cp").args(["-a", "/etc"]).arg(claude.path("etc")).stderr(Stdio::null()).status().await?;
         ensure!(claude.path("etc/passwd").exists(), "/etc was not copied: {copied}");
@@ -71,6 +73,13 @@ impl ClaudeCode {
         });
         fs::write(claude.path("home/.claude.json"), seen_before.to_string())?;
         Ok(claude)
+    }
+
+    /// Started with `NODE_EXTRA_CA_CERTS`, as where a company has an authority of its own.
+    pub fn trusting(mut self, ca_pem: &str) -> Result<Self> {
+        fs::write(self.authority(), ca_pem)?;
+        self.trusts = true;
+        Ok(self)
     }
 
     /// `claude -p`: one answer, without a terminal.
@@ -132,9 +141,15 @@ impl ClaudeCode {
                 .into();
         command.extend([text(&self.path("etc")), text(&self.project())]);
         command.extend(["env", "-i", "PATH=/usr/bin:/bin", "TERM=xterm-256color", "LANG=C.UTF-8"].map(str::to_owned));
-        command.extend([format!("HOME={}", text(&self.path("home"))), text(&self.binary)]);
+        command.push(format!("HOME={}", text(&self.path("home"))));
+        command.extend(self.trusts.then(|| format!("NODE_EXTRA_CA_CERTS={}", text(&self.authority()))));
+        command.push(text(&self.binary));
         command.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         command
+    }
+
+    fn authority(&self) -> PathBuf {
+        self.path("authority.pem")
     }
 
     fn project(&self) -> PathBuf {

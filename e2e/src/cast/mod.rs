@@ -12,6 +12,7 @@ pub mod interrupt;
 pub mod kept;
 pub(crate) mod leash;
 pub mod length;
+pub mod load;
 pub mod load_balancer;
 pub mod name_server;
 pub mod network;

@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
+mod cluster;
 mod contestant;
 mod hardship;
 mod limits;
@@ -65,6 +66,10 @@ struct Arguments {
     /// Instead: a store that crashes, a flood of bad bearers, and so many devices that wait.
     #[arg(long, value_name = "DEVICES", num_args = 0..=1, default_missing_value = "10000")]
     hardship: Option<usize>,
+    /// Instead: how soon a UserPolicy edited by kubectl holds on the pods of a real cluster, over so many edits (needs root and
+    /// `make image`).
+    #[arg(long, value_name = "EDITS", num_args = 0..=1, default_missing_value = "30")]
+    cluster: Option<usize>,
 }
 
 impl Arguments {
@@ -118,6 +123,9 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     }
     if let Some(seconds) = arguments.limits {
         return limits::cost(seconds).await;
+    }
+    if let Some(edits) = arguments.cluster {
+        return cluster::edits(edits).await;
     }
     if let Some(devices) = arguments.hardship {
         return hardship::measure(devices).await;

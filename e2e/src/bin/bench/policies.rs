@@ -21,6 +21,8 @@ use e2e::cast::{
 use serde_json::{Value, json};
 use tokio::task::{JoinSet, LocalSet};
 
+use crate::table::times;
+
 const PODS: usize = 3;
 /// On each pod, one request after the other.
 const AT_WORK: usize = 8;
@@ -65,10 +67,10 @@ async fn measure(edits: usize) -> Result<()> {
         rows.replace_silently(&policies(allowed)).await?;
         silent.push(until_all(fleet.clients(), EDITED, if allowed { 200 } else { 400 }).await?);
     }
-    show("a model removed", removed);
-    show("a model returned", returned);
-    show("an edit that nobody was notified of", silent);
-    show("a session revoked", revocations(&fleet).await?);
+    println!("{}", times("a model removed", removed));
+    println!("{}", times("a model returned", returned));
+    println!("{}", times("an edit that nobody was notified of", silent));
+    println!("{}", times("a session revoked", revocations(&fleet).await?));
     work.over.set(true);
     println!("\nmeanwhile {} requests of others, {} of them disturbed", work.done.get(), work.disturbed.get());
     Ok(())
@@ -135,10 +137,4 @@ async fn labour(client: Client, work: Rc<Work>) {
         work.done.set(work.done.get() + 1);
         work.disturbed.set(work.disturbed.get() + usize::from(!undisturbed));
     }
-}
-
-fn show(name: &str, mut times: Vec<Duration>) {
-    times.sort();
-    let ms = |place: usize| times.get(place).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3);
-    println!("| {name} | {} | {:.0} | {:.0} |", times.len(), ms(times.len() / 2), ms(times.len().saturating_sub(1)));
 }

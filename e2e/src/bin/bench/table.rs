@@ -39,6 +39,13 @@ impl Line {
     }
 }
 
+/// `| what | of | median ms | slowest ms |`
+pub(crate) fn times(what: &str, mut times: Vec<Duration>) -> String {
+    times.sort();
+    let ms = |place: usize| times.get(place).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3);
+    format!("| {what} | {} | {:.0} | {:.0} |", times.len(), ms(times.len() / 2), ms(times.len().saturating_sub(1)))
+}
+
 impl Table {
     pub(crate) fn new() -> Self {
         Self::default()

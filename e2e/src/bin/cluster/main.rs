@@ -5,28 +5,21 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a person reads this in a terminal")]
 
 mod door;
-mod sample;
 mod words;
 
-use std::{
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{net::TcpListener, process::ExitCode};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Parser;
 use e2e::{
-    cast::{
-        interrupt::Interrupt,
-        node::CertifiedProvider,
-        postgres::Postgres,
-        provider::{Persona, Provider},
+    cast::{interrupt::Interrupt, provider::Persona},
+    chart,
+    cluster::{
+        Cluster, Surroundings,
+        sample::{self, Sample, Values},
+        surroundings::images,
     },
-    cluster::{Cluster, Front, HEAD},
 };
-
-use self::sample::Sample;
 
 /// A Kubernetes with the operator and a gateway to try. It needs root.
 #[derive(Parser)]
@@ -77,49 +70,18 @@ async fn stand(arguments: &Arguments) -> Result<()> {
         return std::future::pending().await;
     }
     words::step("Postgres, an identity provider, a model provider and an ingress at the head");
-    let front = Front::start(&cluster).await?;
-    let people = CertifiedProvider::published_as(sample::ISSUER, &[sample::REDIRECT]).await?;
-    front.publish(sample::IDENTITY_NAME, people.server()).await?;
-    let model = Provider::builder().persona(Persona::Talkative).tls_for("model.test").at((HEAD, 0).into()).start()?;
-    let store = Postgres::at(HEAD).await?;
+    let surroundings = Surroundings::start(&cluster, Persona::Talkative, &[words::HOST]).await?;
     words::step("the operator, by its chart");
-    install(&cluster).await?;
+    surroundings.install(&chart::folder()).await?;
     words::step("a gateway");
-    let database = store.database().await?.replace("127.0.0.1", &HEAD.to_string());
-    let sample = Sample {
-        certificate: front.certificate(sample::NAME)?,
-        identity_authority: front.authority_pem().to_owned(),
-        model: (
-            format!("https://model.test:{}", model.address().port()),
-            model.ca_pem().context("the model provider's authority")?.to_owned(),
-        ),
-        database,
-    };
-    sample.apply(cluster.plane().kubectl()).await?;
+    let kubectl = cluster.plane().kubectl();
+    kubectl.run(&format!("create namespace {}", sample::NAMESPACE)).await?;
+    Sample::with(&Values::of(&surroundings, words::HOST).await?)?.apply(kubectl, sample::NAMESPACE).await?;
+    sample::until_ready(kubectl, sample::NAMESPACE, sample::GATEWAY).await?;
+    let front = &surroundings.front;
     front.follow().await?;
     let trust = cluster.home().join("trust.pem");
     std::fs::write(&trust, front.authority_pem())?;
     print!("{}{}", words::welcome(&trust), words::entrance(&cluster));
-    door::keep(door, &front).await
-}
-
-/// Helm waits until the operator is ready.
-async fn install(cluster: &Cluster) -> Result<()> {
-    let chart = root().join("charts/claude-gateway-operator").display().to_string();
-    let release = ["install", "claude-gateway-operator", &chart, "--namespace", "claude-gateway-system"];
-    cluster.helm(&[&release[..], &["--create-namespace", "--wait", "--timeout", "3m"]].concat()).await?;
-    Ok(())
-}
-
-fn images() -> Result<Vec<PathBuf>> {
-    let images =
-        ["claude-gateway", "claude-gateway-operator"].map(|name| root().join(format!("dist/images/{name}.tar")));
-    for image in &images {
-        ensure!(image.exists(), "no {}: run `make image` first", image.display());
-    }
-    Ok(images.into())
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+    door::keep(door, front).await
 }

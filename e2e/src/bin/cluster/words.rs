@@ -6,9 +6,14 @@ use std::{
     path::Path,
 };
 
-use e2e::cluster::Cluster;
+use e2e::cluster::{
+    Cluster,
+    surroundings::{IDENTITY_NAME, ISSUER},
+};
 
-use crate::sample;
+/// A name that every machine knows without being told.
+pub(crate) const HOST: &str = "localhost";
+const URL: &str = "https://localhost";
 
 pub(crate) const FAREWELL: &str = "Ending the cluster and everything in it …";
 
@@ -18,12 +23,12 @@ pub(crate) fn step(what: &str) {
 }
 
 pub(crate) fn welcome(trust: &Path) -> String {
-    let (url, trust) = (sample::URL, trust.display());
+    let (url, trust) = (URL, trust.display());
     let mut text = String::new();
     let _ = writeln!(text, "\n{}\n", styled("1", "Running"));
     for (what, place, note) in [
         ("gateway", url, "two pods on two nodes, made by the operator from a ClaudeGateway"),
-        ("identity provider", sample::ISSUER, "alice, bob and carol; nobody needs a password"),
+        ("identity provider", ISSUER, "alice, bob and carol; nobody needs a password"),
         ("model provider", "model.test", "scripted: thinks, streams, and runs a tool if you ask for one"),
     ] {
         let _ = writeln!(text, "  {what:<18} {place}\n  {:<18} {}", "", styled("2", note));
@@ -32,7 +37,7 @@ pub(crate) fn welcome(trust: &Path) -> String {
     let settings = format!(r#"{{"forceLoginMethod":"gateway","forceLoginGatewayUrl":"{url}"}}"#);
     let _ = writeln!(text, "  sudo mkdir -p /etc/claude-code");
     let _ = writeln!(text, "  echo '{settings}' | sudo tee /etc/claude-code/managed-settings.json");
-    let _ = writeln!(text, "  echo 127.0.0.1 {} | sudo tee -a /etc/hosts", sample::IDENTITY_NAME);
+    let _ = writeln!(text, "  echo 127.0.0.1 {} | sudo tee -a /etc/hosts", IDENTITY_NAME);
     let _ = writeln!(text, "  NODE_EXTRA_CA_CERTS={trust} claude /login");
     let _ = writeln!(text, "\n{}\n", styled("1", "See the device flow by hand"));
     let _ = writeln!(text, "  curl --cacert {trust} -d surface=claude_code {url}/oauth/device_authorization");

@@ -101,10 +101,10 @@ impl Browser {
     }
 
     fn request(&self, method: Method, url: &Url) -> Result<Request> {
-        let mut client = Client::new(&origin(url))?;
-        if let Some(address) = self.found.get(&origin(url)) {
-            client = client.connecting_to(*address);
-        }
+        let mut client = match self.found.get(&origin(url)) {
+            Some(address) => Client::at(&origin(url), *address)?,
+            None => Client::new(&origin(url))?,
+        };
         if url.scheme() == "https" {
             client = client.trusting(self.ca_pem.as_deref().context("nobody to trust")?)?;
         }

@@ -1,0 +1,125 @@
+//! D4 and D5: what our pods are allowed, and what their processes can really do.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use e2e::cluster::{
+    Kubectl, Pod,
+    sample::NAMESPACE,
+    surroundings::SYSTEM,
+};
+use rustix::fs::{StatVfsMountFlags, statvfs};
+
+use crate::stage::{REPLICAS, turn};
+
+const USER: u32 = 65532;
+const JOURNAL: &str = "/var/lib/claude-gateway";
+/// Every container has these of its runtime: in memory, 64 MiB at most, and nothing there can be executed.
+const OF_THE_RUNTIME: [&str; 2] = ["/dev/mqueue", "/dev/shm"];
+
+/// The namespaces admit nothing else, and said so to a root's pod in `cluster_box`.
+#[tokio::test]
+async fn d4_all_pods_are_admitted_where_only_restricted_ones_are() {
+    let Some(turn) = turn("d4_all_pods_are_admitted_where_only_restricted_ones_are").await else { return };
+    let kubectl = turn.stage.kubectl();
+    for (namespace, count) in [(SYSTEM, 1), (NAMESPACE, REPLICAS)] {
+        let object = kubectl.get(&format!("namespace {namespace}")).await.unwrap();
+        assert_eq!(object["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "restricted");
+        let pods = kubectl.get(&format!("pods -n {namespace}")).await.unwrap();
+        let pods = pods["items"].as_array().unwrap();
+        assert!(pods.iter().filter(|pod| pod["status"]["phase"] == "Running").count() >= count, "{namespace}");
+        for pod in pods {
+            let volumes = pod["spec"]["volumes"].as_array().unwrap();
+            let unbounded = volumes.iter().filter(|volume| !volume["emptyDir"].is_null());
+            assert_eq!(unbounded.filter(|volume| volume["emptyDir"]["sizeLimit"].is_null()).count(), 0, "{pod}");
+        }
+    }
+    // Dry: the same pods would be admitted again, and the server has no warning either.
+    let warn = format!("label --dry-run=server --overwrite namespace {NAMESPACE} {SYSTEM} pod-security.kubernetes.io/enforce=restricted");
+    let said = kubectl.run(&warn).await.unwrap();
+    assert!(!said.contains("violate"), "{said}");
+}
+
+#[tokio::test]
+async fn d5_a_container_has_a_read_only_root_no_right_and_no_place_to_write_but_its_own() {
+    let test = "d5_a_container_has_a_read_only_root_no_right_and_no_place_to_write_but_its_own";
+    let Some(turn) = turn(test).await else { return };
+    let stage = turn.stage;
+    for pod in stage.pods().await {
+        let process = pod.process().unwrap();
+        is_restricted(process);
+        assert_eq!(writable(process), [&OF_THE_RUNTIME[..], &["/tmp", JOURNAL]].concat().into_iter().map(PathBuf::from).collect());
+        assert!(!root(process).join("var/run/secrets").exists(), "a gateway's pod needs no token of the API server");
+        assert_eq!(programs(process), ["claude-gateway"]);
+    }
+    for pod in operators(stage.kubectl()).await {
+        let process = pod.process().unwrap();
+        is_restricted(process);
+        assert_eq!(writable(process), [&OF_THE_RUNTIME[..], &["/tmp"]].concat().into_iter().map(PathBuf::from).collect());
+        assert_eq!(programs(process), ["claude-gateway-operator"]);
+    }
+}
+
+/// The operator's, in its own namespace.
+async fn operators(kubectl: &Kubectl) -> Vec<Pod> {
+    let pods = kubectl.get(&format!("pods -n {SYSTEM} -l app.kubernetes.io/component=operator")).await.unwrap();
+    let pods: Vec<_> = pods["items"].as_array().unwrap().iter().map(Pod::read).collect();
+    assert!(!pods.is_empty());
+    pods
+}
+
+fn root(process: i32) -> PathBuf {
+    format!("/proc/{process}/root").into()
+}
+
+/// As the kernel has it.
+fn is_restricted(process: i32) {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let value = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(&format!("{key}:"))).unwrap();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let everywhere = [USER; 4].map(|id| id.to_string()).join(" ");
+    assert_eq!([value("Uid"), value("Gid")], [everywhere.clone(), everywhere]);
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(u64::from_str_radix(&value(set), 16).unwrap(), 0, "{set}");
+    }
+    assert_eq!((value("NoNewPrivs"), value("Seccomp")), ("1".to_owned(), "2".to_owned()));
+}
+
+/// Every directory that its mount and its mode let the process write to.
+fn writable(process: i32) -> BTreeSet<PathBuf> {
+    let root = root(process);
+    let mut found = BTreeSet::new();
+    let mut ahead = vec![root.clone()];
+    while let Some(place) = ahead.pop() {
+        let data = fs::symlink_metadata(&place).unwrap();
+        if lets_write(&data) && !statvfs(&place).unwrap().f_flag.contains(StatVfsMountFlags::RDONLY) {
+            found.insert(Path::new("/").join(place.strip_prefix(&root).unwrap()));
+        }
+        // The kernel's own are no places to keep anything.
+        let below = fs::read_dir(&place).unwrap().flatten().map(|entry| entry.path());
+        let below = below.filter(|path| path.is_dir() && !path.is_symlink());
+        ahead.extend(below.filter(|path| ![root.join("proc"), root.join("sys")].contains(path)));
+    }
+    found
+}
+
+fn lets_write(data: &fs::Metadata) -> bool {
+    let by = match (data.uid() == USER, data.gid() == USER) {
+        (true, _) => 0o200,
+        (false, true) => 0o020,
+        (false, false) => 0o002,
+    };
+    data.permissions().mode() & by != 0
+}
+
+/// What could be executed at the root: there is no shell, and no loader for one.
+fn programs(process: i32) -> Vec<String> {
+    let files = fs::read_dir(root(process)).unwrap().flatten().filter(|entry| entry.file_type().unwrap().is_file());
+    files.map(|file| file.file_name().into_string().unwrap()).collect()
+}
