@@ -6,16 +6,24 @@ export CARGO_TERM_COLOR ?= auto
 TOOLS := $(HOME)/.cache/claude-gateway-build
 export PATH := $(TOOLS)/bin:$(PATH)
 
-.PHONY: help run cluster test test-long image check deny fmt bench fuzz sql schema crds crds-promise chart chart-programs tools node programs
+.PHONY: help run cluster test test-long image programs-static profile check deny fmt bench fuzz sql schema crds crds-promise chart chart-programs tools node programs
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -1)
 TRIPLE := $(shell rustc -vV | sed -n 's/^host: //p')
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # A place of its own: other flags would have everything else built anew each time.
-STATIC := $(abspath $(or $(CARGO_TARGET_DIR),target))/static
+STATIC := $(TARGET)/static
+INSTRUMENTED := $(TARGET)/instrumented
 IMAGES := claude-gateway $(if $(wildcard operator/Cargo.toml),claude-gateway-operator)
 # No library, and no path of this machine in the bytes. The workspace's own paths are relative without being told, and a flag
 # that names this tree would have every dependency built anew in every clone.
 STATIC_FLAGS := -C target-feature=+crt-static --remap-path-prefix=$(HOME)/.cargo=/cargo
+# Where the code is hot, as `make profile` last saw it; its name says what it holds, so that another profile is another build.
+PROFILE := $(TOOLS)/gateway-$(firstword $(shell sha256sum gateway/release.profdata)).profdata
+PROFILE_FLAGS := -Cprofile-use=$(PROFILE) -Cllvm-args=-disable-vp -Cllvm-args=-no-pgo-warn-mismatch
+# Both programs in one command, with and without instruments: what is built together decides the names the profile goes by.
+# With instruments that takes some twenty minutes.
+STATIC_BUILD := $(CARGO) build --release --target $(TRIPLE) $(IMAGES:%=--bin %)
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,8 +43,24 @@ test-long: tools node programs chart-programs image ## the same tests at full le
 	$(CARGO) build --bins
 	GATEWAY_TEST_FULL_LENGTH=1 $(CARGO) test --workspace
 
-image: ## both container images, without a container engine: dist/images/*.tar
-	CARGO_TARGET_DIR=$(STATIC) RUSTFLAGS="$(STATIC_FLAGS)" $(CARGO) build --release --target $(TRIPLE) $(IMAGES:%=--bin %)
+# The programs that the images carry.
+programs-static: $(PROFILE)
+	CARGO_TARGET_DIR=$(STATIC) RUSTFLAGS="$(STATIC_FLAGS) $(PROFILE_FLAGS)" $(STATIC_BUILD)
+
+$(PROFILE):
+	@mkdir -p $(@D) && cp gateway/release.profdata $@
+
+profile: tools node ## gateway/release.profdata: where the code is hot, from an instrumented gateway under the bench's load
+	@command -v llvm-profdata >/dev/null || tools/install llvm
+	@command -v nginx >/dev/null || tools/install nginx-light
+	rm -rf $(INSTRUMENTED)/raw
+	CARGO_TARGET_DIR=$(INSTRUMENTED) RUSTFLAGS="$(STATIC_FLAGS) -Cprofile-generate=$(INSTRUMENTED)/raw -Cllvm-args=-disable-vp" $(STATIC_BUILD)
+	$(CARGO) build --release -p e2e --bin bench --bin profile
+	cp $(INSTRUMENTED)/$(TRIPLE)/release/claude-gateway $(TARGET)/release/
+	$(TARGET)/release/bench --profile
+	$(TARGET)/release/profile $(INSTRUMENTED)/raw gateway/release.profdata
+
+image: programs-static ## both container images, without a container engine: dist/images/*.tar
 	$(CARGO) build -q -p e2e --bin image
 	@$(foreach name,$(IMAGES),$(CARGO) run -q -p e2e --bin image -- \
 		$(name):$(VERSION) $(STATIC)/$(TRIPLE)/release/$(name) dist/images/$(name).tar &&) true
@@ -55,13 +79,14 @@ deny: ## licences and sources of every dependency, and advisories where their da
 fmt: ## format
 	$(CARGO) fmt
 
-bench: tools node ## this gateway beside nginx and a direct connection, in one run (REFERENCE=1: the reference gateway too)
+bench: tools node programs-static ## this gateway beside nginx and a direct connection, in one run (REFERENCE=1: the reference gateway too)
 	@command -v nginx >/dev/null || tools/install nginx-light
-	$(CARGO) build --release -p gateway -p e2e --bin claude-gateway --bin bench
-	$(CARGO) run --release -q -p e2e --bin bench
-	$(CARGO) run --release -q -p e2e --bin bench -- --policies
-	$(CARGO) run --release -q -p e2e --bin bench -- --limits
-	$(CARGO) run --release -q -p e2e --bin bench -- --hardship
+	$(CARGO) build --release -p e2e --bin bench
+	cp $(STATIC)/$(TRIPLE)/release/claude-gateway $(TARGET)/release/
+	$(TARGET)/release/bench
+	$(TARGET)/release/bench --policies
+	$(TARGET)/release/bench --limits
+	$(TARGET)/release/bench --hardship
 	$(CARGO) bench -q -p gateway --bench policy
 
 fuzz: ## each fuzz target for a minute

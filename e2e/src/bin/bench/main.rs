@@ -24,7 +24,7 @@ use e2e::cast::{
     gateway::Gateway,
     provider::{Provider, Shape},
 };
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
 use contestant::{Company, Contestant};
 use load::{Bound, Cell, Sample};
@@ -54,6 +54,9 @@ struct Arguments {
     /// Leave out what `nginx` or `reference` would show: profile ours alone.
     #[arg(long)]
     only_ours: bool,
+    /// Instead: this gateway alone under each load, then ended in order, so that an instrumented one writes its profile.
+    #[arg(long)]
+    profile: bool,
     /// Instead: whether the time of a refusal tells what was wrong with the secret in it, by so many samples of each pair.
     #[arg(long, value_name = "SAMPLES", num_args = 0..=1, default_missing_value = "100000")]
     timing: Option<usize>,
@@ -118,6 +121,9 @@ fn main() -> Result<()> {
 }
 
 async fn measure(arguments: &Arguments) -> Result<()> {
+    if arguments.profile {
+        return profile(arguments).await;
+    }
     if let Some(samples) = arguments.timing {
         return timing::compare(samples).await;
     }
@@ -148,6 +154,21 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     drop(company);
     println!("\n## TLS on both sides\n");
     tls(arguments).await
+}
+
+async fn profile(arguments: &Arguments) -> Result<()> {
+    for provider in [Provider::builder().threads(2).unwatched(), Provider::builder().threads(2).tls().unwatched()] {
+        let provider = provider.start()?;
+        let mut company = Company::gather(&provider, false, true).await?;
+        let mut table = Table::new();
+        for cell in arguments.cells() {
+            rounds(&mut table, &company.everybody(), &cell, arguments.rounds()).await?;
+        }
+        println!("{}", table.markdown());
+        company.ours.signal(Signal::TERM)?;
+        company.ours.ended().await?;
+    }
+    Ok(())
 }
 
 /// Everybody takes a turn, as often as there are rounds.
