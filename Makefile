@@ -56,11 +56,12 @@ fmt: ## format
 
 bench: tools node ## this gateway beside nginx and a direct connection, in one run (REFERENCE=1: the reference gateway too)
 	@command -v nginx >/dev/null || tools/install nginx-light
-	$(CARGO) build --release -p gateway -p e2e --bin claude-gateway --bin bench
+	$(CARGO) build --release -p gateway -p operator -p e2e --bin claude-gateway --bin claude-gateway-operator --bin bench
 	$(CARGO) run --release -q -p e2e --bin bench
 	$(CARGO) run --release -q -p e2e --bin bench -- --policies
 	$(CARGO) run --release -q -p e2e --bin bench -- --limits
 	$(CARGO) run --release -q -p e2e --bin bench -- --hardship
+	$(CARGO) run --release -q -p e2e --bin bench -- --operator
 	$(CARGO) bench -q -p gateway --bench policy
 
 fuzz: ## each fuzz target for a minute

@@ -10,6 +10,7 @@ mod hardship;
 mod limits;
 mod load;
 mod nginx;
+mod operator;
 mod policies;
 mod table;
 mod timing;
@@ -65,6 +66,9 @@ struct Arguments {
     /// Instead: a store that crashes, a flood of bad bearers, and so many devices that wait.
     #[arg(long, value_name = "DEVICES", num_args = 0..=1, default_missing_value = "10000")]
     hardship: Option<usize>,
+    /// Instead: the operator in front of so many policies, fifty of each gateway.
+    #[arg(long, value_name = "POLICIES", num_args = 0..=1, default_missing_value = "10000")]
+    operator: Option<usize>,
 }
 
 impl Arguments {
@@ -121,6 +125,9 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     }
     if let Some(devices) = arguments.hardship {
         return hardship::measure(devices).await;
+    }
+    if let Some(policies) = arguments.operator {
+        return operator::measure(policies).await;
     }
     if let Some(edits) = arguments.policies {
         return policies::spread(edits).await;
