@@ -82,11 +82,12 @@ fmt: ## format
 bench: tools node programs-static ## this gateway beside nginx and a direct connection, in one run (REFERENCE=1: the reference gateway too)
 	@command -v nginx >/dev/null || tools/install nginx-light
 	$(CARGO) build --release -p e2e --bin bench
-	cp $(STATIC)/$(TRIPLE)/release/claude-gateway $(TARGET)/release/
+	cp $(foreach name,$(IMAGES),$(STATIC)/$(TRIPLE)/release/$(name)) $(TARGET)/release/
 	$(TARGET)/release/bench
 	$(TARGET)/release/bench --policies
 	$(TARGET)/release/bench --limits
 	$(TARGET)/release/bench --hardship
+	$(TARGET)/release/bench --operator
 	$(CARGO) bench -q -p gateway --bench policy
 
 fuzz: ## each fuzz target for a minute

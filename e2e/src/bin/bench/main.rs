@@ -11,6 +11,7 @@ mod hardship;
 mod limits;
 mod load;
 mod nginx;
+mod operator;
 mod policies;
 mod table;
 mod timing;
@@ -73,6 +74,9 @@ struct Arguments {
     /// `make image`).
     #[arg(long, value_name = "EDITS", num_args = 0..=1, default_missing_value = "30")]
     cluster: Option<usize>,
+    /// Instead: the operator in front of so many policies, fifty of each gateway.
+    #[arg(long, value_name = "POLICIES", num_args = 0..=1, default_missing_value = "10000")]
+    operator: Option<usize>,
 }
 
 impl Arguments {
@@ -135,6 +139,9 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     }
     if let Some(devices) = arguments.hardship {
         return hardship::measure(devices).await;
+    }
+    if let Some(policies) = arguments.operator {
+        return operator::measure(policies).await;
     }
     if let Some(edits) = arguments.policies {
         return policies::spread(edits).await;
