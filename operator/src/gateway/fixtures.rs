@@ -144,6 +144,12 @@ fn authority() -> String {
     include_str!("../../../gateway/config/tests/config/fixtures/client.crt").to_owned()
 }
 
+/// A pair that belongs together.
+pub(super) fn certificate_and_key() -> (&'static str, &'static str) {
+    const KEY: &str = include_str!("../../../gateway/config/tests/config/fixtures/client.key");
+    (include_str!("../../../gateway/config/tests/config/fixtures/client.crt"), KEY)
+}
+
 pub(super) fn validated(spec: Value) -> Result<ValidatedGateway, Finding> {
     let gateway = object(spec);
     validate(&gateway, &world(&gateway), Some(IMAGE))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crds::{
     CaCertificate, ClaudeGatewaySpec, ConfigMapKeyRef, CredentialsRef, SecretKeyRef,
     gateway::{
-        exposure::Tls,
+        exposure::{Exposure, ExposureKind, Tls},
         upstream::{AnthropicAuth, Provider},
     },
 };
@@ -15,6 +15,10 @@ pub const SECRETS: &str = "/run/claude-gateway/secrets";
 pub const CONFIG_MAPS: &str = "/run/claude-gateway/configmaps";
 /// Where pods find the tokens of their own identity, one for each upstream that asks for one.
 pub const TOKENS: &str = "/run/claude-gateway/tokens";
+/// Where pods that end TLS themselves find a certificate that was issued for them.
+pub const TLS: &str = "/run/claude-gateway/tls";
+pub const CERTIFICATE: &str = "tls.crt";
+pub const KEY: &str = "tls.key";
 
 /// The names, each with the keys that are read of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,6 +57,9 @@ impl References {
             Some(Tls::SecretRef(secret)) => Some(secret.name.clone()),
             Some(Tls::CertManager(_)) | None => None,
         };
+        if let Some(name) = found.tls.clone().filter(|_| ends_tls(&spec.exposure)) {
+            found.mounted.entry(name).or_default().extend([CERTIFICATE, KEY].map(str::to_owned));
+        }
         found
     }
 
@@ -106,6 +113,19 @@ impl References {
 
     pub fn names_config_map(&self, name: &str) -> bool {
         self.config_maps.contains_key(name)
+    }
+}
+
+/// Nothing stands in front of the pods that could show the certificate.
+pub fn ends_tls(exposure: &Exposure) -> bool {
+    exposure.kind == ExposureKind::None && exposure.tls.is_some()
+}
+
+/// A file of the certificate that pods show; `None` where something in front of them does.
+pub fn shown(exposure: &Exposure, file: &str) -> Option<String> {
+    match exposure.tls.as_ref().filter(|_| ends_tls(exposure))? {
+        Tls::SecretRef(secret) => Some(secret_path(&secret.name, file)),
+        Tls::CertManager(_) => Some(format!("{TLS}/{file}")),
     }
 }
 

@@ -14,7 +14,7 @@ use crds::gateway::{
 };
 use serde_json::{Map, Value, json};
 
-use super::references::{self, secret, secret_path};
+use super::references::{self, CERTIFICATE, KEY, secret, secret_path};
 
 pub const PORT: u16 = 8080;
 pub const JOURNAL: &str = "/var/lib/claude-gateway";
@@ -63,6 +63,8 @@ pub fn tree(spec: &ClaudeGatewaySpec, decided: &Decided) -> Value {
     } = spec;
     let mut listen = json!({ "host": "0.0.0.0", "port": PORT, "public_url": public_url });
     set(&mut listen, "trusted_proxies", some(&exposure.trusted_proxies));
+    let [cert, key] = [CERTIFICATE, KEY].map(|file| references::shown(exposure, file));
+    set(&mut listen, "tls", cert.map(|cert| json!({ "cert": cert, "key": key })));
     set(&mut listen, "metrics", metrics.enabled.then(|| json!(format!("0.0.0.0:{}", metrics.port))));
     let mut store = json!({
         "postgres_url": decided.database_url,

@@ -13,7 +13,7 @@ use super::{
     AFTER_DRAIN_SECONDS, GATEWAY, MANAGED_BY, MANAGER, METRICS_PORT_NAME, PORT_NAME, PRE_STOP_SECONDS, named, selected,
     selector, volumes,
 };
-use crate::gateway::{rendering, validate::ValidatedGateway};
+use crate::gateway::{references, rendering, validate::ValidatedGateway};
 
 /// As in the image.
 const USER: i64 = 65532;
@@ -63,6 +63,7 @@ pub(super) fn template(gateway: &ValidatedGateway, checksum: &str, image: &str) 
 }
 
 fn container(gateway: &ValidatedGateway, image: &str, resources: Option<ResourceRequirements>) -> Container {
+    let scheme = if references::ends_tls(&gateway.spec.exposure) { "HTTPS" } else { "HTTP" };
     let pull = gateway.spec.image.as_ref().and_then(|image| image.pull_policy);
     let pause = SleepAction { seconds: PRE_STOP_SECONDS };
     Container {
@@ -80,9 +81,9 @@ fn container(gateway: &ValidatedGateway, image: &str, resources: Option<Resource
             ..Lifecycle::default()
         }),
         // Liveness asks nobody else: a database or an identity provider that is away is no reason to start anew.
-        startup_probe: Some(probe("/readyz", 2, 60)),
-        readiness_probe: Some(probe("/readyz", 5, 2)),
-        liveness_probe: Some(probe("/healthz", 10, 6)),
+        startup_probe: Some(probe(scheme, "/readyz", 2, 60)),
+        readiness_probe: Some(probe(scheme, "/readyz", 5, 2)),
+        liveness_probe: Some(probe(scheme, "/healthz", 10, 6)),
         ..Container::default()
     }
 }
@@ -120,12 +121,12 @@ fn ports(gateway: &ValidatedGateway) -> Vec<ContainerPort> {
     [Some(port(PORT_NAME, rendering::PORT)), metrics].into_iter().flatten().collect()
 }
 
-fn probe(path: &str, period: i32, failures: i32) -> Probe {
+fn probe(scheme: &str, path: &str, period: i32, failures: i32) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.to_owned()),
             port: IntOrString::String(PORT_NAME.to_owned()),
-            scheme: Some("HTTP".to_owned()),
+            scheme: Some(scheme.to_owned()),
             ..HTTPGetAction::default()
         }),
         period_seconds: Some(period),

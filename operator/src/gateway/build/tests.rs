@@ -3,7 +3,12 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::gateway::fixtures::{self, complete, desired, minimal};
+use crate::gateway::{
+    condition::Finding,
+    dereference::Foreign,
+    fixtures::{self, complete, desired, minimal},
+    validate::validate,
+};
 
 fn find(desired: &Desired, kind: Kind) -> Option<Value> {
     desired
@@ -53,6 +58,45 @@ fn a_gateway_that_says_nearly_everything_becomes_these_objects() {
     insta::assert_snapshot!("complete", shown(&desired(complete())));
 }
 
+/// With a certificate that somebody brings, as it stands in this Secret.
+fn served_by_pods(secret: Option<(&str, &str)>) -> Result<Desired, Finding> {
+    let tls = match secret {
+        Some(_) => json!({ "secretRef": { "name": "claude-tls" } }),
+        None => json!({ "certManager": { "issuerRef": { "name": "company" } } }),
+    };
+    let gateway = fixtures::object(with(minimal(), "/exposure", json!({ "kind": "None", "tls": tls })));
+    let mut world = fixtures::world(&gateway);
+    if let Some((certificate, key)) = secret {
+        let data = [("tls.crt", certificate), ("tls.key", key)].map(|(name, pem)| (name.to_owned(), pem.into()));
+        world.secrets.insert("claude-tls".to_owned(), Foreign::Found(data.into()));
+    }
+    let gateway = validate(&gateway, &world, Some(fixtures::IMAGE))?;
+    let (login, keys) = (fixtures::login(), fixtures::keys());
+    Ok(build(&gateway, &Found { login: Some(&login), keys: &keys, database_ready: true }).unwrap())
+}
+
+#[test]
+fn e3_pods_that_nothing_stands_in_front_of_end_tls_themselves() {
+    let (certificate, key) = fixtures::certificate_and_key();
+    for (secret, path) in [
+        (Some((certificate, key)), "/run/claude-gateway/secrets/claude-tls/tls.crt"),
+        (None, "/run/claude-gateway/tls/tls.crt"),
+    ] {
+        let desired = served_by_pods(secret).unwrap();
+        let container = &template(&desired)["spec"]["containers"][0];
+        for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+            assert_eq!(container[probe]["httpGet"]["scheme"], "HTTPS", "{probe}");
+        }
+        assert!(shown(&desired).contains(&format!("\"cert\": \"{path}\"")), "{path}");
+        let mounted = |mount: &Value| path.starts_with(mount["mountPath"].as_str().unwrap());
+        assert!(container["volumeMounts"].as_array().unwrap().iter().any(mounted), "{container:#}");
+        assert_eq!(find(&desired, Kind::Service).unwrap()["spec"]["ports"][0]["port"], 443);
+    }
+    assert!(!shown(&desired(minimal())).contains("HTTPS"), "an Ingress speaks plainly to pods");
+    let refused = served_by_pods(Some((certificate, "no key"))).unwrap_err();
+    assert!(refused.message().contains("listen.tls.key"), "{}", refused.message());
+}
+
 #[test]
 fn c1_the_same_input_gives_the_same_bytes() {
     for spec in [minimal(), complete()] {
@@ -91,9 +135,9 @@ fn c15_secrets_that_pods_read_again_roll_none_and_those_they_do_not_roll_them() 
     let gateway = fixtures::object(complete());
     let changed = |key: &str| {
         let mut world = fixtures::world(&gateway);
-        let Some(crate::gateway::dereference::Foreign::Found(data)) = world.secrets.get_mut("claude") else { panic!() };
+        let Some(Foreign::Found(data)) = world.secrets.get_mut("claude") else { panic!() };
         data.insert(key.to_owned(), "x".repeat(48).into_bytes());
-        let gateway = crate::gateway::validate::validate(&gateway, &world, Some(fixtures::IMAGE)).unwrap();
+        let gateway = validate(&gateway, &world, Some(fixtures::IMAGE)).unwrap();
         let (login, keys) = (fixtures::login(), fixtures::keys());
         template(&build(&gateway, &fixtures::found(&login, &keys)).unwrap())
     };

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crds::gateway::upstream::{AnthropicAuth, Provider};
+use crds::gateway::{
+    exposure::Tls,
+    upstream::{AnthropicAuth, Provider},
+};
 use k8s_openapi::{
     api::core::v1::{
         ConfigMapProjection, EmptyDirVolumeSource, KeyToPath, ProjectedVolumeSource, SecretProjection,
@@ -13,7 +16,7 @@ use k8s_openapi::{
 
 use crate::gateway::{
     kinds,
-    references::{CONFIG_MAPS, SECRETS, TOKENS},
+    references::{CONFIG_MAPS, SECRETS, TLS, TOKENS, ends_tls},
     rendering::{self, CONFIG, JOURNAL, KEYS},
     validate::ValidatedGateway,
 };
@@ -30,6 +33,7 @@ pub(super) fn volumes(gateway: &ValidatedGateway) -> Vec<Volume> {
         empty("journal", "1Gi"),
         empty("tmp", "64Mi"),
     ];
+    volumes.extend(issued(gateway).map(|certificate| secret("tls", certificate)));
     let references = &gateway.references;
     if !references.mounted.is_empty() {
         let sources = references.mounted.iter().map(|(name, keys)| VolumeProjection {
@@ -70,10 +74,18 @@ pub(super) fn mounts(gateway: &ValidatedGateway) -> Vec<VolumeMount> {
         mount("journal", JOURNAL, false),
         mount("tmp", "/tmp", false),
     ];
+    mounts.extend(issued(gateway).map(|_| mount("tls", TLS, true)));
     mounts.extend((!references.mounted.is_empty()).then(|| mount("secrets", SECRETS, true)));
     mounts.extend((!references.config_maps.is_empty()).then(|| mount("configmaps", CONFIG_MAPS, true)));
     mounts.extend((!tokens(gateway).is_empty()).then(|| mount("tokens", TOKENS, true)));
     mounts
+}
+
+/// What cert-manager writes for pods that end TLS themselves: the kubelet waits for it.
+fn issued(gateway: &ValidatedGateway) -> Option<String> {
+    let exposure = &gateway.spec.exposure;
+    let for_pods = ends_tls(exposure) && matches!(exposure.tls, Some(Tls::CertManager(_)));
+    for_pods.then(|| kinds::certificate(&gateway.identity.name))
 }
 
 /// A token of the pods' own identity for each upstream that takes one.

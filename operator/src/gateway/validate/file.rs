@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use crds::ClaudeGatewaySpec;
+use crds::{ClaudeGatewaySpec, gateway::exposure::Tls};
 use gateway_config::{Config, Environment, Files};
 
 use super::values::Values;
@@ -21,7 +21,12 @@ pub(super) fn judge_file(spec: &ClaudeGatewaySpec, database_url: &str, values: &
         password_path: format!("{}/password", rendering::CONFIG),
         key_ids: vec!["key".to_owned()],
     };
-    let text = rendering::tree(spec, &stand_in).to_string();
+    let mut file = rendering::tree(spec, &stand_in);
+    // It is issued when the gateway is found in order, and pods wait for it.
+    if let (Some(Tls::CertManager(_)), Some(listen)) = (&spec.exposure.tls, file["listen"].as_object_mut()) {
+        listen.remove("tls");
+    }
+    let text = file.to_string();
     let environment: Environment = [("CLAUDE_GATEWAY_LOG_LEVEL", spec.log_level.word())].into_iter().collect();
     match Config::parse(&text, &environment, &Mounted(values)) {
         Ok(_) => Ok(()),

@@ -18,7 +18,7 @@ pub(super) struct Values<'a> {
 impl<'a> Values<'a> {
     pub(super) fn of(world: &'a Dereferenced) -> Result<Self, Finding> {
         let mut values = Self { secrets: BTreeMap::new(), config_maps: BTreeMap::new() };
-        // The certificate of the public address is not among them: it is the Ingress controller's to read.
+        // The certificate of the public address is among them only where pods show it: else the Ingress controller reads it.
         for name in world.references.mounted.keys().chain(world.references.private.keys()) {
             let secret = world.secrets.get(name).unwrap_or(&Foreign::Missing);
             values.secrets.insert(name, found_secret(name, secret)?);
