@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "figures, and what is not tried on this machine")]
 
 mod arrival;
+mod certificates;
 mod containers;
 mod edits;
 mod kill;
