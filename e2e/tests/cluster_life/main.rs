@@ -10,5 +10,6 @@ mod certificates;
 mod containers;
 mod edits;
 mod kill;
+mod outage;
 mod replacement;
 mod stage;
