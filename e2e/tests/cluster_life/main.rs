@@ -11,5 +11,6 @@ mod containers;
 mod edits;
 mod kill;
 mod outage;
+mod release;
 mod replacement;
 mod stage;
