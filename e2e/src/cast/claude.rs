@@ -56,7 +56,8 @@ impl ClaudeCode {
     pub async fn managed_for(gateway_url: &str) -> Result<Self> {
         let place = tempfile::Builder::new().prefix("cast-claude-").tempdir()?;
         let leash = Leash::new(r#"rm -rf -- "$1""#, [place.path()])?;
-        let claude = Self { _leash: leash, place, binary: node::claude_binary()?, terminals: AtomicU32::new(0), trusts: false };
+        let claude =
+            Self { _leash: leash, place, binary: node::claude_binary()?, terminals: AtomicU32::new(0), trusts: false };
         let copied =
             Command::new("cp").args(["-a", "/etc"]).arg(claude.path("etc")).stderr(Stdio::null()).status().await?;
         ensure!(claude.path("etc/passwd").exists(), "/etc was not copied: {copied}");

@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a template. What helm renders is what a cluster gets, and what is judged.
 
+pub mod earlier;
 pub mod helm;
 pub mod plain;
 pub mod values;

@@ -107,6 +107,12 @@ impl Node {
         self.ctr(&["images", "import", &archive.display().to_string()]).await.map(drop)
     }
 
+    /// A second name of an image that is here. Short names are Docker's, as a kubelet has it.
+    pub async fn tag(&self, image: &str, also: &str) -> Result<()> {
+        let whole = |name: &str| format!("docker.io/library/{name}");
+        self.ctr(&["images", "tag", "--force", &whole(image), &whole(also)]).await.map(drop)
+    }
+
     /// The images that pods can have here.
     pub async fn images(&self) -> Result<Vec<String>> {
         let list = self.ctr(&["images", "list", "--quiet"]).await?;

@@ -5,7 +5,10 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::{kubectl::Kubectl, surroundings::{ISSUER, Surroundings}};
+use super::{
+    kubectl::Kubectl,
+    surroundings::{ISSUER, Surroundings},
+};
 use crate::{
     cast::{certificate::Leaf, gateway::CLIENT_SECRET, provider::API_KEY},
     chart,
@@ -57,7 +60,10 @@ impl Sample {
             ("clientId: claude-gateway", "clientId: basic"),
             ("from-the-registration-at-the-identity-provider", CLIENT_SECRET),
             ("from-the-console-of-your-organization", API_KEY),
-            ("postgres://gateway_owner:its-password@postgres.example.com:5432/claude?sslmode=require", &values.database),
+            (
+                "postgres://gateway_owner:its-password@postgres.example.com:5432/claude?sslmode=require",
+                &values.database,
+            ),
         ] {
             ensure!(text.contains(of_the_sample), "the sample has no `{of_the_sample}`");
             text = text.replace(of_the_sample, own);

@@ -7,11 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use e2e::cluster::{
-    Kubectl, Pod,
-    sample::NAMESPACE,
-    surroundings::SYSTEM,
-};
+use e2e::cluster::{Kubectl, Pod, sample::NAMESPACE, surroundings::SYSTEM};
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use crate::stage::{REPLICAS, turn};
@@ -39,7 +35,9 @@ async fn d4_all_pods_are_admitted_where_only_restricted_ones_are() {
         }
     }
     // Dry: the same pods would be admitted again, and the server has no warning either.
-    let warn = format!("label --dry-run=server --overwrite namespace {NAMESPACE} {SYSTEM} pod-security.kubernetes.io/enforce=restricted");
+    let warn = format!(
+        "label --dry-run=server --overwrite namespace {NAMESPACE} {SYSTEM} pod-security.kubernetes.io/enforce=restricted"
+    );
     let said = kubectl.run(&warn).await.unwrap();
     assert!(!said.contains("violate"), "{said}");
 }
@@ -52,14 +50,20 @@ async fn d5_a_container_has_a_read_only_root_no_right_and_no_place_to_write_but_
     for pod in stage.pods().await {
         let process = pod.process().unwrap();
         is_restricted(process);
-        assert_eq!(writable(process), [&OF_THE_RUNTIME[..], &["/tmp", JOURNAL]].concat().into_iter().map(PathBuf::from).collect());
+        assert_eq!(
+            writable(process),
+            [&OF_THE_RUNTIME[..], &["/tmp", JOURNAL]].concat().into_iter().map(PathBuf::from).collect()
+        );
         assert!(!root(process).join("var/run/secrets").exists(), "a gateway's pod needs no token of the API server");
         assert_eq!(programs(process), ["claude-gateway"]);
     }
     for pod in operators(stage.kubectl()).await {
         let process = pod.process().unwrap();
         is_restricted(process);
-        assert_eq!(writable(process), [&OF_THE_RUNTIME[..], &["/tmp"]].concat().into_iter().map(PathBuf::from).collect());
+        assert_eq!(
+            writable(process),
+            [&OF_THE_RUNTIME[..], &["/tmp"]].concat().into_iter().map(PathBuf::from).collect()
+        );
         assert_eq!(programs(process), ["claude-gateway-operator"]);
     }
 }

@@ -53,7 +53,11 @@ async fn a_pod_killed_with_9_breaks_its_own_streams_only() {
     })
     .await;
     stage.until_pods(REPLICAS).await;
-    println!("{} of {STREAMS} streams broke, all of one pod; it serves again {:.0?} later", counts[0], killed.elapsed());
+    println!(
+        "{} of {STREAMS} streams broke, all of one pod; it serves again {:.0?} later",
+        counts[0],
+        killed.elapsed()
+    );
 }
 
 async fn whole(client: Client, begun: watch::Sender<usize>) -> Result<()> {

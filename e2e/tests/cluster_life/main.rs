@@ -6,8 +6,11 @@
 #![expect(clippy::print_stdout, reason = "figures, and what is not tried on this machine")]
 
 mod arrival;
+mod certificates;
 mod containers;
 mod edits;
 mod kill;
+mod outage;
+mod release;
 mod replacement;
 mod stage;

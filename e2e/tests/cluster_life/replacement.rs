@@ -20,7 +20,8 @@ pub(crate) fn pace() -> Pace {
 
 #[tokio::test]
 async fn no_request_fails_and_no_stream_is_cut_while_pods_are_rolled_a_node_is_drained_and_the_gateway_is_scaled() {
-    let test = "no_request_fails_and_no_stream_is_cut_while_pods_are_rolled_a_node_is_drained_and_the_gateway_is_scaled";
+    let test =
+        "no_request_fails_and_no_stream_is_cut_while_pods_are_rolled_a_node_is_drained_and_the_gateway_is_scaled";
     let Some(turn) = turn(test).await else { return };
     let stage = turn.stage;
     stage.until_pods(REPLICAS).await;

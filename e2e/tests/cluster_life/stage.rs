@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use e2e::{
-    cast::{
-        client::Client, length::short_or_full, patience::eventually_within, provider::Persona, signin::Tokens,
-    },
+    cast::{client::Client, length::short_or_full, patience::eventually_within, provider::Persona, signin::Tokens},
     chart,
     cluster::{
         Cluster, Kubectl, Pod, Surroundings, Visit,
@@ -45,12 +43,14 @@ pub(crate) struct Turn {
 
 /// None where the machine can have no cluster; then it says which test passes over, and why.
 pub(crate) async fn turn(test: &str) -> Option<Turn> {
-    static SHARED: OnceCell<Stage> = OnceCell::const_new();
+    // Set once, whatever comes of it: a cluster that does not stand for one test will not for the next.
+    static SHARED: OnceCell<Result<Stage, String>> = OnceCell::const_new();
     if let Err(why) = Cluster::obstacle() {
         println!("{test} is not tried here: {why}");
         return None;
     }
-    let stage = SHARED.get_or_try_init(Stage::set).await.unwrap();
+    let stage = SHARED.get_or_init(async || Stage::set().await.map_err(|error| format!("{error:#}"))).await;
+    let stage = stage.as_ref().unwrap();
     let turn = stage.turns.lock().await;
     Some(Turn { stage, _visit: stage.surroundings.cluster.visit().unwrap(), _turn: turn })
 }
@@ -78,7 +78,12 @@ impl Stage {
         sample::until_ready(kubectl, NAMESPACE, GATEWAY).await?;
         step("kubectl apply and wait --for=condition=Ready");
         surroundings.front.follow().await?;
-        Ok(Self { surroundings, policy: sample.object("UserPolicy").clone(), tokens: OnceCell::new(), turns: Mutex::new(()) })
+        Ok(Self {
+            surroundings,
+            policy: sample.object("UserPolicy").clone(),
+            tokens: OnceCell::new(),
+            turns: Mutex::new(()),
+        })
     }
 
     pub(crate) fn kubectl(&self) -> &'static Kubectl {
