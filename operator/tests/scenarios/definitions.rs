@@ -113,7 +113,8 @@ async fn c7_an_object_that_was_stored_under_a_looser_schema_is_reported_and_stop
         let schema = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
         // What is selected by has to be described.
         let reference = schema.pointer("/properties/spec/properties/gatewayRef").cloned();
-        let known: serde_json::Map<_, _> = reference.map(|field| ("gatewayRef".to_owned(), field)).into_iter().collect();
+        let known: serde_json::Map<_, _> =
+            reference.map(|field| ("gatewayRef".to_owned(), field)).into_iter().collect();
         schema["properties"]["spec"] =
             json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": known });
     }
