@@ -72,7 +72,7 @@ fn served_by_pods(secret: Option<(&str, &str)>) -> Result<Desired, Finding> {
     }
     let gateway = validate(&gateway, &world, Some(fixtures::IMAGE))?;
     let (login, keys) = (fixtures::login(), fixtures::keys());
-    Ok(build(&gateway, &Found { login: Some(&login), keys: &keys, database_ready: true }).unwrap())
+    Ok(build(&gateway, &fixtures::found(&login, &keys)).unwrap())
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn c15_an_operator_with_another_image_rolls_no_gateway_that_names_none_until_its
         let mut gateway = fixtures::object(spec);
         gateway.metadata.annotations = asked.map(|asked| [(crds::TAKE_IMAGE.to_owned(), asked.to_owned())].into());
         let world = fixtures::world(&gateway);
-        let gateway = crate::gateway::validate::validate(&gateway, &world, Some(operator)).unwrap();
+        let gateway = validate(&gateway, &world, Some(operator)).unwrap();
         build(&gateway, &Found { given, ..fixtures::found(&login, &keys) }).unwrap()
     };
     let first = built(minimal(), None, "gateway:1", None);
