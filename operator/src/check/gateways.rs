@@ -26,6 +26,9 @@ use crate::{
 pub(super) async fn gateways(settings: &Settings, client: &Client, egress: &Arc<Egress>) -> Vec<Finding> {
     let discovery = Discovery::of(&OPTIONAL);
     discovery.look(client).await;
+    // Which image it is, is for whoever starts pods to say.
+    let image = settings.gateway_image.as_deref().unwrap_or("claude-gateway");
+    let means = Means { client, discovery: &discovery, image, egress };
     let mut findings = Vec::new();
     for scope in Scope::of(&settings.watch_namespaces) {
         match scope.api::<DeserializeGuard<ClaudeGateway>>(client).list(&ListParams::default()).await {
@@ -33,7 +36,7 @@ pub(super) async fn gateways(settings: &Settings, client: &Client, egress: &Arc<
                 for gateway in list.items {
                     let called = format!("{}/{}", gateway.namespace().unwrap_or_default(), gateway.name_any());
                     findings.extend(match gateway.0 {
-                        Ok(gateway) => one(&called, settings, client, &discovery, &gateway, egress).await,
+                        Ok(gateway) => means.judge(&called, &gateway).await,
                         Err(error) => {
                             vec![Finding::Bad(format!("{called} cannot be read ({error}): correct it, or delete it"))]
                         }
@@ -41,32 +44,33 @@ pub(super) async fn gateways(settings: &Settings, client: &Client, egress: &Arc<
                 }
             }
             Err(error) => {
-                findings.push(Finding::Bad(format!("gateways cannot be listed ({error}): install the chart's RBAC")))
+                findings.push(Finding::Bad(format!("gateways cannot be listed ({error}): install the chart's RBAC")));
             }
         }
     }
     findings
 }
 
-async fn one(
-    called: &str,
-    settings: &Settings,
-    client: &Client,
-    discovery: &Discovery,
-    gateway: &ClaudeGateway,
-    egress: &Arc<Egress>,
-) -> Vec<Finding> {
-    let world = match dereference(client, discovery, gateway).await {
-        Ok(world) => world,
-        Err(error) => {
-            return vec![Finding::Bad(format!("{called}: what it refers to cannot be read ({error}): try again"))];
+/// What a look at a gateway takes.
+struct Means<'a> {
+    client: &'a Client,
+    discovery: &'a Discovery,
+    image: &'a str,
+    egress: &'a Arc<Egress>,
+}
+
+impl Means<'_> {
+    async fn judge(&self, called: &str, gateway: &ClaudeGateway) -> Vec<Finding> {
+        let world = match dereference(self.client, self.discovery, gateway).await {
+            Ok(world) => world,
+            Err(error) => {
+                return vec![Finding::Bad(format!("{called}: what it refers to cannot be read ({error}): try again"))];
+            }
+        };
+        match validate(gateway, &world, Some(self.image)) {
+            Ok(validated) => judged(called, &validated, self.egress).await,
+            Err(finding) => vec![Finding::Bad(format!("{called}: {}", finding.message()))],
         }
-    };
-    // Which image it is, is for whoever starts pods to say.
-    let image = settings.gateway_image.as_deref().unwrap_or("claude-gateway");
-    match validate(gateway, &world, Some(image)) {
-        Ok(validated) => judged(called, &validated, egress).await,
-        Err(finding) => vec![Finding::Bad(format!("{called}: {}", finding.message()))],
     }
 }
 

@@ -43,7 +43,9 @@ fn collect(value: &Value, at: &str, found: &mut Vec<String>) {
             }
         }
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(index, item)| collect(item, &format!("{at}/{index}"), found))
+            for (index, item) in items.iter().enumerate() {
+                collect(item, &format!("{at}/{index}"), found);
+            }
         }
         _ => {}
     }

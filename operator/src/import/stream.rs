@@ -172,7 +172,7 @@ fn is_block(text: &str) -> bool {
     body.contains('\n')
         && !body.ends_with('\n')
         && !body.starts_with([' ', '\n', '\t'])
-        && body.chars().all(|letter| letter == '\n' || letter == '\t' || (letter >= ' ' && letter < '\u{7f}'))
+        && body.chars().all(|letter| letter == '\n' || letter == '\t' || (' '..'\u{7f}').contains(&letter))
 }
 
 fn comment(text: &mut String, indent: usize, note: &str) {

@@ -5,6 +5,7 @@
 //! No node runs pods, so tests mark pods ready themselves.
 
 #![expect(clippy::unwrap_used, reason = "a stage that does not stand fails its test")]
+#![expect(clippy::print_stdout, reason = "figures, to be read with --show-output")]
 
 mod database;
 mod definitions;

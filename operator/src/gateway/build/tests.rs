@@ -182,7 +182,7 @@ fn c15_an_operator_with_another_image_rolls_no_gateway_that_names_none_until_its
     let replaced = with(minimal(), "/logLevel", json!("debug"));
     assert_eq!(image(&built(replaced, None, "gateway:2", before.as_ref())), "gateway:2", "pods are replaced anyway");
     let named = with(minimal(), "/image", json!({ "repository": "mine", "tag": "7" }));
-    let pinned = built(named.clone(), None, "gateway:2", before.as_ref());
+    let pinned = built(named, None, "gateway:2", before.as_ref());
     assert_eq!((image(&pinned), &pinned.newer_image), (json!("mine:7"), &None));
     let partly = with(minimal(), "/image", json!({ "repository": "mirror" }));
     assert_eq!(image(&built(partly, None, "gateway:2", before.as_ref())), "mirror:2", "the owner changed it");

@@ -52,7 +52,7 @@ fn database_section() -> impl Strategy<Value = Value> {
             let mut store = json!({ "postgres_url": "postgresql://a:b%40c@db.example.com/d?sslmode=require" });
             store["max_connections"] = json!(number);
             store["connect_timeout_seconds"] = json!(number);
-            store["schema"] = json!(schema.clone());
+            store["schema"] = json!(schema);
             if let Some(username) = username {
                 store["username"] = json!(username);
             }
@@ -114,7 +114,7 @@ proptest! {
         tree["managed"] = json!({ "policies": policies });
         tree["upstreams"] = json!([upstreams.0, upstreams.1]);
         tree["session"]["ttl_hours"] = json!(f64::from(minutes) / 60.0);
-        tree["oidc"]["allowed_groups"] = json!(groups.clone());
+        tree["oidc"]["allowed_groups"] = json!(groups);
         tree["oidc"]["use_pkce"] = json!(flags[0]);
         tree["oidc"]["email_claim"] = json!(if flags[1] { json!("upn") } else { json!(["/a/b", "email"]) });
         tree["oidc"]["extra_auth_params"] = json!({ "prompt": groups[0] });

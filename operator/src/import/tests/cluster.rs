@@ -152,7 +152,7 @@ pub(super) fn said(config: &Config) -> BTreeMap<&'static str, String> {
         let Provider::Anthropic { auth, .. } = &mut upstream.provider;
         match auth {
             AnthropicAuth::ApiKey(key) | AnthropicAuth::OauthToken(key) => {
-                credentials.push((upstream.name.clone(), shown(key)))
+                credentials.push((upstream.name.clone(), shown(key)));
             }
             AnthropicAuth::WorkloadIdentity(identity) => identity.identity_token_file = "/".into(),
         }
@@ -180,8 +180,12 @@ pub(super) fn said(config: &Config) -> BTreeMap<&'static str, String> {
 /// The role that migrates, and where: as one URL.
 pub(super) fn database(url: &str, username: Option<&str>, password: Option<&str>) -> String {
     let mut url = url::Url::parse(url).unwrap();
-    username.map(|name| url.set_username(name).unwrap());
-    password.map(|word| url.set_password(Some(word)).unwrap());
+    if let Some(name) = username {
+        url.set_username(name).unwrap();
+    }
+    if password.is_some() {
+        url.set_password(password).unwrap();
+    }
     url.into()
 }
 
