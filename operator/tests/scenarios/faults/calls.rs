@@ -6,7 +6,6 @@ use e2e::{
     cast::{length::short_or_full, patience::eventually},
     cluster::Trouble,
 };
-use serde_json::json;
 
 use super::{Ledger, PATIENCE, converged, tell};
 use crate::stage::{ALONE, Stage};
@@ -68,7 +67,10 @@ async fn c6_whichever_call_fails_a_gateway_becomes_what_it_shall_be() {
             stage.is_tidy(name, since).await;
         }
         stage.run("delete claudegateways,userpolicies --all --wait=false").await;
-        eventually("they are forgotten", async || stage.get("claudegateways").await["items"] == json!([])).await;
+        eventually("they are forgotten", async || {
+            stage.get("claudegateways").await["items"].as_array().is_none_or(Vec::is_empty)
+        })
+        .await;
     }
     assert!(operator.is_running(), "no failure ends the process");
     assert!(met * 10 >= cases.len() * 9, "{met} of {} calls were spoiled", cases.len());
