@@ -47,7 +47,7 @@ async fn e3_a_pod_that_ends_tls_itself_serves_a_rotated_certificate() {
     let stage = turn.stage;
     let client = direct_gateway(stage).await.unwrap();
     rotate(stage, DIRECT, DIRECT_HOST, &client).await;
-    stage.kubectl().run(&format!("delete namespace {DIRECT} --timeout=120s")).await.unwrap();
+    stage.kubectl().run(&format!("delete namespace {DIRECT} --wait=false")).await.unwrap();
 }
 
 /// Another certificate in the Secret, while streams run.

@@ -38,10 +38,11 @@ async fn a8_a_status_is_written_by_who_may_write_statuses_and_by_nobody_in_passi
 
     let forged = stage.here(&gateway()).with("status", json!({ "url": "https://evil.example.com" }));
     let (status, made) = send(Method::POST, stage.folder(&forged), &forged).await;
-    assert_eq!((status, made.get("status")), (201, None), "{made}");
+    let unseen = json!({ "observedGeneration": crds::files::UNSEEN });
+    assert_eq!((status, made.get("status")), (201, Some(&unseen)), "{made}");
     let forged = made.with("status", json!({ "url": "https://evil.example.com" }));
     let (status, written) = send(Method::PUT, stage.file(&forged), &forged).await;
-    assert_eq!((status, written.get("status")), (200, None), "{written}");
+    assert_eq!((status, written.get("status")), (200, Some(&unseen)), "{written}");
     let (status, refusal) = send(Method::PUT, format!("{}/status", stage.file(&forged)), &written).await;
     assert_eq!(status, 403, "{refusal}");
 }

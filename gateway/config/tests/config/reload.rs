@@ -23,7 +23,7 @@ fn secrets_and_certificates_are_taken_as_they_come() {
         ("jwt_secret: [\"${JWT_SECRET}\", \"${file:/run/jwt}\"]", "jwt_secret: \"${JWT_SECRET}\""),
         ("password: p@ss/word#1", "password: another"),
         ("username: gateway", "username: another"),
-        ("username: gateway\n  password: p@ss/word#1\n", ""),
+        ("  username: gateway\n  password: p@ss/word#1\n", ""),
         ("somebody:else@", "anybody:other@"),
         ("oauth_token: token", "oauth_token: another"),
         ("identity_token_file: /var/run/token", "identity_token_file: /var/run/other"),
