@@ -24,7 +24,8 @@ pub struct Turn {
 
 pub struct Events {
     recorder: Recorder,
-    last: Mutex<HashMap<String, Turn>>,
+    /// By the object's uid, and the matter.
+    last: Mutex<HashMap<String, HashMap<&'static str, Turn>>>,
 }
 
 impl Events {
@@ -39,9 +40,8 @@ impl Events {
     }
 
     /// The same for one matter of several that an object has.
-    pub async fn publish_of(&self, object: &ObjectReference, matter: &str, turn: Turn) {
-        let key = format!("{}/{matter}", object.uid.as_deref().unwrap_or_default());
-        if !self.turned(&key, &turn) {
+    pub async fn publish_of(&self, object: &ObjectReference, matter: &'static str, turn: Turn) {
+        if !self.turned(object.uid.as_deref().unwrap_or_default(), matter, &turn) {
             return;
         }
         let type_ = if turn.warning { EventType::Warning } else { EventType::Normal };
@@ -53,17 +53,16 @@ impl Events {
     }
 
     /// The first turn of an object since this process began is one only if it is bad: a start is no news.
-    fn turned(&self, key: &str, turn: &Turn) -> bool {
+    fn turned(&self, uid: &str, matter: &'static str, turn: &Turn) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        match last.insert(key.to_owned(), turn.clone()) {
+        match last.entry(uid.to_owned()).or_default().insert(matter, turn.clone()) {
             Some(before) => before.reason != turn.reason || before.warning != turn.warning,
             None => turn.warning,
         }
     }
 
     pub fn forget(&self, uid: &str) {
-        let of_it = |key: &String| key.strip_prefix(uid).is_some_and(|rest| rest.starts_with('/'));
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| !of_it(key));
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 }
 
@@ -89,10 +88,10 @@ mod tests {
         let (service, _server) =
             tower_test::mock::pair::<http::Request<kube::client::Body>, http::Response<kube::client::Body>>();
         let events = Events::new(Client::new(service, "default"), None);
-        assert!(!events.turned("a", &turn(false, "Ready")));
-        assert!(events.turned("b", &turn(true, "SecretMissing")));
-        assert!((0..100).all(|_| !events.turned("b", &turn(true, "SecretMissing"))));
-        assert!(events.turned("b", &turn(false, "Ready")));
+        assert!(!events.turned("a", "", &turn(false, "Ready")));
+        assert!(events.turned("b", "", &turn(true, "SecretMissing")));
+        assert!((0..100).all(|_| !events.turned("b", "", &turn(true, "SecretMissing"))));
+        assert!(events.turned("b", "", &turn(false, "Ready")));
     }
 
     #[test]
