@@ -11,7 +11,7 @@ mod gateways;
 mod name;
 mod provider;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use gateway_egress::{Egress, SystemResolver};
@@ -20,8 +20,8 @@ use url::Url;
 
 pub use cluster::RIGHTS;
 
-use self::{database::Role, provider::Question};
-use crate::{engine::settings::Settings, store::DatabaseAccess};
+use self::database::Role;
+use crate::{engine::settings::Settings, gateway::issuer::Question, store::DatabaseAccess};
 
 /// What is to be checked besides the cluster and its gateways: for whoever has no gateway yet.
 #[derive(Debug, Clone, Default, Args)]
@@ -93,13 +93,8 @@ async fn planned(plan: &Plan, egress: &Arc<Egress>) -> Vec<Finding> {
         }
     }
     if let Some(issuer) = issuer {
-        let question = Question {
-            issuer: issuer.as_str().trim_end_matches('/').to_owned(),
-            discovery_url: None,
-            ca_pem: None,
-            skew: std::time::Duration::ZERO,
-        };
-        findings.extend(provider::provider("the identity provider", &question, egress).await);
+        let question = Question::new(issuer.as_str().trim_end_matches('/'), None, None);
+        findings.extend(provider::provider("the identity provider", &question, Duration::ZERO, egress).await);
     }
     if let Some(url) = public_url {
         findings.push(name::name("the public address", url, &SystemResolver).await);

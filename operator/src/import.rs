@@ -21,7 +21,7 @@ mod upstream;
 use std::{io, path::Path};
 
 use gateway_config::{Config, ConfigErrors, Environment, Files, Warning};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use self::{
     lift::{Lifted, SERVICE_ACCOUNT_FILE},
@@ -39,6 +39,17 @@ pub struct Wishes {
     pub namespace: Option<String>,
     /// The public host, in place of the file's.
     pub host: Option<String>,
+}
+
+impl Wishes {
+    /// Of an object of this name.
+    fn metadata(&self, name: &str) -> Value {
+        let mut metadata = json!({ "name": name });
+        if let Some(namespace) = &self.namespace {
+            metadata["namespace"] = json!(namespace);
+        }
+        metadata
+    }
 }
 
 /// Objects, and what their owner should know besides.

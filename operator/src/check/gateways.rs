@@ -8,16 +8,12 @@ use gateway_egress::{Egress, SystemResolver};
 use jiff::Timestamp;
 use kube::{Client, ResourceExt, api::ListParams, core::DeserializeGuard};
 
-use super::{
-    Finding, certificate, database,
-    database::Role,
-    name,
-    provider::{self, Question},
-};
+use super::{Finding, certificate, database, database::Role, name, provider};
 use crate::{
     engine::{discovery::Discovery, scope::Scope, settings::Settings},
     gateway::{
         dereference::dereference,
+        issuer::Question,
         kinds::OPTIONAL,
         validate::{PodRole, ValidatedGateway, validate},
     },
@@ -80,14 +76,9 @@ async fn judged(called: &str, gateway: &ValidatedGateway, egress: &Arc<Egress>) 
         PodRole::Given { .. } => Role::GivesRights,
     };
     let mut findings = database::database(&format!("{called}, database"), gateway.access.clone(), role).await;
-    let oidc = &gateway.spec.oidc;
-    let question = Question {
-        issuer: oidc.issuer.clone(),
-        discovery_url: oidc.discovery_url.clone(),
-        ca_pem: gateway.issuer_ca.clone(),
-        skew: Duration::from_secs(oidc.clock_skew_seconds.into()),
-    };
-    findings.extend(provider::provider(&format!("{called}, identity provider"), &question, egress).await);
+    let skew = Duration::from_secs(gateway.spec.oidc.clock_skew_seconds.into());
+    let provider = format!("{called}, identity provider");
+    findings.extend(provider::provider(&provider, &Question::of(gateway), skew, egress).await);
     findings.push(name::name(&format!("{called}, publicUrl"), &gateway.public_url, &SystemResolver).await);
     findings.push(tls(called, gateway));
     findings

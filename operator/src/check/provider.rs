@@ -6,30 +6,19 @@ use gateway_egress::Egress;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Finding;
-use crate::gateway::issuer::{self, Issuers};
+use crate::gateway::issuer::{Issuers, Question};
 
 /// A `Date` header has whole seconds, and an answer takes its time.
 const UNSURE: SignedDuration = SignedDuration::from_secs(5);
 
-/// Whom to ask, and what is forgiven.
-#[derive(Debug, Clone)]
-pub(super) struct Question {
-    pub(super) issuer: String,
-    pub(super) discovery_url: Option<String>,
-    pub(super) ca_pem: Option<String>,
-    /// `oidc.clockSkewSeconds`.
-    pub(super) skew: Duration,
-}
-
-pub(super) async fn provider(called: &str, question: &Question, egress: &Arc<Egress>) -> Vec<Finding> {
-    let Question { issuer, discovery_url, ca_pem, skew } = question;
-    let asked = issuer::Question::new(issuer, discovery_url.as_deref(), ca_pem.as_deref());
-    let (finding, date) = Issuers::new(egress.clone()).ask(&asked).await;
+/// `skew` is `oidc.clockSkewSeconds`: what is forgiven.
+pub(super) async fn provider(called: &str, question: &Question, skew: Duration, egress: &Arc<Egress>) -> Vec<Finding> {
+    let (finding, date) = Issuers::new(egress.clone()).ask(question).await;
     let mut findings = vec![match finding.is_good() {
-        true => Finding::Good(format!("{called}: {issuer} answers as the issuer that it is")),
+        true => Finding::Good(format!("{called}: {} answers as the issuer that it is", question.issuer())),
         false => Finding::Bad(format!("{called}: {}", finding.message())),
     }];
-    findings.extend(date.map(|date| clock(called, date, Timestamp::now(), *skew)));
+    findings.extend(date.map(|date| clock(called, date, Timestamp::now(), skew)));
     findings
 }
 

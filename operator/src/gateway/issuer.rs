@@ -56,6 +56,16 @@ impl Question {
             ca: ca_pem.map(str::to_owned),
         }
     }
+
+    /// Where to find what a gateway's `oidc` says, given the authority that it refers to.
+    pub fn of(gateway: &ValidatedGateway) -> Self {
+        let oidc = &gateway.spec.oidc;
+        Self::new(&oidc.issuer, oidc.discovery_url.as_deref(), gateway.issuer_ca.as_deref())
+    }
+
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
 }
 
 impl Issuers {
@@ -64,8 +74,7 @@ impl Issuers {
     }
 
     pub async fn probe(&self, gateway: &ValidatedGateway, now: Instant) -> Finding {
-        let oidc = &gateway.spec.oidc;
-        let question = Question::new(&oidc.issuer, oidc.discovery_url.as_deref(), gateway.issuer_ca.as_deref());
+        let question = Question::of(gateway);
         if let Some(known) = self.known(&gateway.identity, &question, now) {
             return known;
         }

@@ -70,12 +70,8 @@ pub(super) fn document(
         proxy: None,
         policies: None,
     };
-    let mut metadata = json!({ "name": wishes.name });
-    if let Some(namespace) = &wishes.namespace {
-        metadata["namespace"] = json!(namespace);
-    }
     let object = json!({
-        "apiVersion": "claude-gateway.dev/v1alpha1", "kind": "ClaudeGateway", "metadata": metadata,
+        "apiVersion": "claude-gateway.dev/v1alpha1", "kind": "ClaudeGateway", "metadata": wishes.metadata(&wishes.name),
         "spec": pruning::pruned(&spec, "/spec", &source.notes),
     });
     Document { object, notes: std::mem::take(&mut source.notes) }

@@ -84,12 +84,8 @@ fn document(
             PolicyMode::Audit => Mode::Audit,
         },
     };
-    let mut metadata = json!({ "name": name });
-    if let Some(namespace) = &wishes.namespace {
-        metadata["namespace"] = json!(namespace);
-    }
     let object = json!({
-        "apiVersion": "claude-gateway.dev/v1alpha1", "kind": "UserPolicy", "metadata": metadata,
+        "apiVersion": "claude-gateway.dev/v1alpha1", "kind": "UserPolicy", "metadata": wishes.metadata(&name),
         "spec": pruning::pruned(&spec, "/spec", &notes),
     });
     Document { object, notes }

@@ -43,15 +43,13 @@ struct Entry {
 }
 
 pub(super) struct Secrets {
-    name: String,
-    namespace: Option<String>,
+    wishes: Wishes,
     by_purpose: BTreeMap<Purpose, Vec<Entry>>,
 }
 
 impl Secrets {
     pub(super) fn new(wishes: &Wishes) -> Self {
-        let Wishes { name, namespace, host: _ } = wishes.clone();
-        Self { name, namespace, by_purpose: BTreeMap::new() }
+        Self { wishes: wishes.clone(), by_purpose: BTreeMap::new() }
     }
 
     /// `path` is that of the file.
@@ -84,7 +82,7 @@ impl Secrets {
     }
 
     pub(super) fn name_of(&self, purpose: Purpose) -> String {
-        format!("{}-{}", self.name, purpose.word())
+        format!("{}-{}", self.wishes.name, purpose.word())
     }
 
     fn put(&mut self, purpose: Purpose, key: &str, entry: Entry) -> SecretKeyRef {
@@ -104,28 +102,25 @@ impl Secrets {
         open.map(|(purpose, entry)| format!("{}/{}", self.name_of(*purpose), entry.key)).collect()
     }
 
-    pub(super) fn documents(self) -> Vec<Document> {
-        let Self { name, namespace, by_purpose } = self;
-        let document = |(purpose, entries): (Purpose, Vec<Entry>)| {
+    pub(super) fn documents(&self) -> Vec<Document> {
+        let document = |(purpose, entries): (&Purpose, &Vec<Entry>)| {
             let (label, use_) = PERMITTED_USE;
-            let mut metadata = json!({ "name": format!("{name}-{}", purpose.word()), "labels": { label: use_ } });
-            if let Some(namespace) = &namespace {
-                metadata["namespace"] = json!(namespace);
-            }
+            let mut metadata = self.wishes.metadata(&self.name_of(*purpose));
+            metadata["labels"] = json!({ label: use_ });
             let mut notes = Notes::default();
             let mut data = Object::new();
             for Entry { key, value, note, is_open: _ } in entries {
                 notes.say(&format!("/stringData/{key}"), note);
-                data.insert(key, json!(value.expose_secret()));
+                data.insert(key.clone(), json!(value.expose_secret()));
             }
             let mut object = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata });
-            if purpose == Purpose::Tls {
+            if *purpose == Purpose::Tls {
                 object["type"] = json!("kubernetes.io/tls");
             }
             object["stringData"] = json!(data);
             Document { object, notes }
         };
-        by_purpose.into_iter().map(document).collect()
+        self.by_purpose.iter().map(document).collect()
     }
 }
 
