@@ -30,8 +30,7 @@ impl Edit {
         let mut policy = policy.clone();
         policy["spec"]["models"]["available"] = if allowed { json!(["sonnet", ALIAS]) } else { json!(["sonnet"]) };
         let since = Instant::now();
-        let apply = ["apply", "--namespace", NAMESPACE, "--filename", "-"];
-        let said = cluster.plane().kubectl().run_with(&apply, &policy.to_string()).await?;
+        let said = cluster.plane().kubectl().apply_in(NAMESPACE, &policy.to_string()).await?;
         ensure!(said.contains("configured"), "nothing was edited: {said}");
         let status = if allowed { 200 } else { 400 };
         let mut waiting: JoinSet<_> = pods.iter().map(|pod| until_answered(pod.clone(), status, since)).collect();

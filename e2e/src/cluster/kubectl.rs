@@ -50,6 +50,11 @@ impl Kubectl {
         self.run_with(&["apply", "--server-side", "--filename", "-"], objects).await
     }
 
+    /// As [`apply`](Self::apply), into a namespace and as a person does it: what stands beside is the client's to merge.
+    pub async fn apply_in(&self, namespace: &str, objects: &str) -> Result<String> {
+        self.run_with(&["apply", "--namespace", namespace, "--filename", "-"], objects).await
+    }
+
     /// `get … --output json`; null where there is no such object, or none at all.
     pub async fn get(&self, what: &str) -> Result<Value> {
         let text = self.run(&format!("get {what} --ignore-not-found --output json")).await?;

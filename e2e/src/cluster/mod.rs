@@ -7,6 +7,7 @@ mod audit;
 mod cgroup;
 mod daemon;
 mod edit;
+pub mod foreign;
 mod front;
 mod gate;
 mod ground;

@@ -90,8 +90,7 @@ impl Sample {
     /// As a person does it: `kubectl apply -f`, into a namespace that is there.
     pub async fn apply(&self, kubectl: &Kubectl, namespace: &str) -> Result<()> {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": self.0});
-        let arguments = ["apply", "--namespace", namespace, "--filename", "-"];
-        kubectl.run_with(&arguments, &list.to_string()).await.map(drop)
+        kubectl.apply_in(namespace, &list.to_string()).await.map(drop)
     }
 }
 

@@ -6,30 +6,14 @@ use std::fs;
 
 use e2e::{
     chart::{definitions, helm::Release, root},
-    cluster::Plane,
+    cluster::{
+        Plane,
+        foreign::{Foreign, PROMETHEUS_RULE, SERVICE_MONITOR},
+    },
 };
 use serde_json::json;
 
 use crate::stage::{helm, installations};
-
-/// Kinds of others that the chart may ask for; only that they are served matters here.
-const FOREIGN: [(&str, &str, &str); 2] = [
-    ("monitoring.coreos.com", "servicemonitors", "ServiceMonitor"),
-    ("monitoring.coreos.com", "prometheusrules", "PrometheusRule"),
-];
-
-fn foreign((group, plural, kind): (&str, &str, &str)) -> String {
-    let open = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
-    let version = json!({ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": open } });
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": { "name": format!("{plural}.{group}"),
-            "annotations": { "api-approved.kubernetes.io": "unapproved, a stand-in for a test" } },
-        "spec": { "group": group, "scope": "Namespaced",
-            "names": { "plural": plural, "singular": kind.to_lowercase(), "kind": kind }, "versions": [version] },
-    })
-    .to_string()
-}
 
 /// A namespace that refuses, and warns of, every pod that is not restricted.
 async fn restricted(plane: &Plane, name: &str) {
@@ -57,11 +41,10 @@ async fn taken(plane: &Plane, name: &str, manifest: &str) {
 #[tokio::test]
 async fn f4_every_way_to_install_is_taken_without_an_error_or_a_warning() {
     let plane = Plane::start().await.unwrap();
-    for definition in FOREIGN {
-        plane.kubectl().apply(&foreign(definition)).await.unwrap();
-        let (group, plural, _) = definition;
-        let wait = format!("wait --for=condition=Established crd/{plural}.{group} --timeout=60s");
-        plane.kubectl().run(&wait).await.unwrap();
+    for definition in [SERVICE_MONITOR, PROMETHEUS_RULE].map(Foreign::definition) {
+        plane.kubectl().apply(&definition.to_string()).await.unwrap();
+        let name = definition["metadata"]["name"].as_str().unwrap();
+        plane.kubectl().run(&format!("wait --for=condition=Established crd/{name} --timeout=60s")).await.unwrap();
     }
     for namespace in ["gateways", "a", "b", "claude-gateway-system"] {
         restricted(&plane, namespace).await;

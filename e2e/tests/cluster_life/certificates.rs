@@ -61,8 +61,7 @@ async fn rotate(stage: &Stage, namespace: &str, host: &str, client: &Client) {
         streams.spawn(to_the_last_byte(stream, LONG));
     }
     let leaf = stage.surroundings.front.certificate(host).unwrap();
-    let apply = ["apply", "--namespace", namespace, "--filename", "-"];
-    stage.kubectl().run_with(&apply, &sample::tls(&leaf).to_string()).await.unwrap();
+    stage.kubectl().apply_in(namespace, &sample::tls(&leaf).to_string()).await.unwrap();
     let since = Instant::now();
     let mut served = before.clone();
     eventually_within(patience(), "another certificate", async || {

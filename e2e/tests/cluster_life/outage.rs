@@ -45,7 +45,7 @@ async fn no_endpoint_leaves_and_no_request_fails_while_postgres_and_the_operator
     // What is asked for meanwhile waits.
     let mut edited = policy.clone();
     edited["spec"]["tokenLimits"]["tokensPerDay"] = json!(30_000_000);
-    apply(stage, &edited).await;
+    stage.apply(&edited).await;
     tokio::time::sleep(short_or_full(Duration::from_secs(15), Duration::from_secs(600))).await;
     let away = since.elapsed();
 
@@ -62,7 +62,7 @@ async fn no_endpoint_leaves_and_no_request_fails_while_postgres_and_the_operator
     stage.until("DatabaseReady", "True", "DatabaseReady").await;
     stage.until("Ready", "True", "Available").await;
     stage.until("PoliciesSynced", "True", "PoliciesSynced").await;
-    until_enforced(stage).await;
+    stage.until_enforced().await;
     println!("{away:.0?} away; all is said to be well {:.1?} after Postgres", returned.elapsed());
 
     endpoints.never_fewer_than(REPLICAS).await;
@@ -70,22 +70,8 @@ async fn no_endpoint_leaves_and_no_request_fails_while_postgres_and_the_operator
     tally.expect_none_failed();
     assert_eq!(stage.pods().await, pods, "no pod was replaced, and none started anew");
     println!("{} requests, {} streams, none failed", tally.requests, tally.streams);
-    apply(stage, &policy).await;
-    until_enforced(stage).await;
-}
-
-async fn apply(stage: &Stage, policy: &Value) {
-    let apply = ["apply", "--namespace", NAMESPACE, "--filename", "-"];
-    stage.kubectl().run_with(&apply, &policy.to_string()).await.unwrap();
-}
-
-async fn until_enforced(stage: &Stage) {
-    eventually_within(patience(), "the policy is enforced as it stands", async || {
-        let object = stage.get("userpolicy everyone").await;
-        let synced = stage.verdict("userpolicy everyone", "Synced").await;
-        object["status"]["observedGeneration"] == object["metadata"]["generation"] && synced.0 == "True"
-    })
-    .await;
+    stage.apply(&policy).await;
+    stage.until_enforced().await;
 }
 
 /// Returns when there are just so many.

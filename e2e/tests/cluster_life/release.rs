@@ -3,12 +3,9 @@
 use std::{collections::BTreeSet, path::Path, time::Instant};
 
 use e2e::{
-    cast::{length::short_or_full, load::Load, patience::eventually_within},
+    cast::{length::short_or_full, load::Load},
     chart::{self, earlier},
-    cluster::{
-        sample::NAMESPACE,
-        surroundings::{RELEASE, SYSTEM},
-    },
+    cluster::surroundings::{RELEASE, SYSTEM},
 };
 use serde_json::{Value, json};
 
@@ -111,14 +108,8 @@ async fn works(stage: &Stage, version: &str) {
     let mut policy = stage.policy.clone();
     let generation = &stage.get("userpolicy everyone").await["metadata"]["generation"];
     policy["spec"]["tokenLimits"]["tokensPerDay"] = json!(20_000_000 + generation.as_u64().unwrap());
-    let apply = ["apply", "--namespace", NAMESPACE, "--filename", "-"];
-    stage.kubectl().run_with(&apply, &policy.to_string()).await.unwrap();
-    eventually_within(patience(), "an edit is enforced", async || {
-        let object = stage.get("userpolicy everyone").await;
-        object["status"]["observedGeneration"] == object["metadata"]["generation"]
-            && stage.verdict("userpolicy everyone", "Synced").await.0 == "True"
-    })
-    .await;
+    stage.apply(&policy).await;
+    stage.until_enforced().await;
     stage.until("Ready", "True", "Available").await;
     stage.until("Progressing", "False", "RolledOut").await;
     stage.until_pods(REPLICAS).await;

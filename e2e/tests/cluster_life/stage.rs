@@ -104,6 +104,21 @@ impl Stage {
         self.kubectl().run_with(&arguments, "").await.unwrap();
     }
 
+    /// An edited policy.
+    pub(crate) async fn apply(&self, policy: &Value) {
+        self.kubectl().apply_in(NAMESPACE, &policy.to_string()).await.unwrap();
+    }
+
+    /// Until every pod enforces the policy as it stands, and its status says so.
+    pub(crate) async fn until_enforced(&self) {
+        eventually_within(patience(), "the policy is enforced as it stands", async || {
+            let object = self.get("userpolicy everyone").await;
+            object["status"]["observedGeneration"] == object["metadata"]["generation"]
+                && self.verdict("userpolicy everyone", "Synced").await.0 == "True"
+        })
+        .await;
+    }
+
     /// Alice's bearer.
     pub(crate) async fn bearer(&self) -> &str {
         let signed_in = self.tokens.get_or_try_init(async || self.surroundings.sign_in(HOST, "alice").await).await;

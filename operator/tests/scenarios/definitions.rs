@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use e2e::{
     cast::patience::{eventually, eventually_within},
-    cluster::Plane,
+    cluster::{
+        Plane,
+        foreign::{CERTIFICATE, HTTP_ROUTE, SERVICE_MONITOR},
+    },
 };
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -26,19 +29,6 @@ async fn stage() -> (Stage, MutexGuard<'static, ()>) {
     (Stage::on(plane).await, turn)
 }
 
-/// A kind of somebody else's, of which only the name matters here.
-pub(crate) fn definition(group: &str, plural: &str, kind: &str) -> Value {
-    let open = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
-    let version = json!({ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": open } });
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": { "name": format!("{plural}.{group}"),
-            "annotations": { "api-approved.kubernetes.io": "unapproved, a stand-in for a test" } },
-        "spec": { "group": group, "scope": "Namespaced", "names": { "plural": plural, "singular": kind.to_lowercase(), "kind": kind },
-            "versions": [version] },
-    })
-}
-
 async fn reasons_of_events(stage: &Stage, name: &str) -> Vec<String> {
     let events = stage.get("events.events.k8s.io").await;
     let events = events["items"].as_array().cloned().unwrap_or_default();
@@ -58,14 +48,14 @@ async fn c8_an_api_that_is_absent_is_named_and_noticed_when_it_comes() {
     assert!(said.contains("HTTPRoute") && said.contains("Install the Gateway API"), "{said}");
     assert!(stage.get("deployment claude").await.is_null());
     let begun = Instant::now();
-    define(stage.plane, vec![definition("gateway.networking.k8s.io", "httproutes", "HTTPRoute")]).await;
+    define(stage.plane, vec![HTTP_ROUTE.definition()]).await;
     eventually_within(Duration::from_secs(60), "the route", async || {
         !stage.get("httproutes.gateway.networking.k8s.io claude").await.is_null()
     })
     .await;
     println!("C8: an API is noticed within {:?} of its definition", begun.elapsed());
     eventually("nothing stalls any more", async || stage.condition("Stalled").await.is_null()).await;
-    define(stage.plane, vec![definition("monitoring.coreos.com", "servicemonitors", "ServiceMonitor")]).await;
+    define(stage.plane, vec![SERVICE_MONITOR.definition()]).await;
     eventually_within(Duration::from_secs(60), "the monitor, for which nothing waited", async || {
         !stage.get("servicemonitors.monitoring.coreos.com claude").await.is_null()
     })
@@ -76,7 +66,7 @@ async fn c8_an_api_that_is_absent_is_named_and_noticed_when_it_comes() {
 #[tokio::test]
 async fn another_certificate_is_announced_before_cert_manager_issues_it() {
     let (stage, _turn) = stage().await;
-    define(stage.plane, vec![definition("cert-manager.io", "certificates", "Certificate")]).await;
+    define(stage.plane, vec![CERTIFICATE.definition()]).await;
     let _operator = stage.operator(&["--leader-election", "false", "--api-look-seconds", "2"]).await;
     let issued = json!({ "certManager": { "issuerRef": { "name": "company" } } });
     let exposure = json!({ "kind": "Ingress", "trustedProxies": ["10.0.0.0/8"], "tls": issued });

@@ -1,14 +1,17 @@
 //! F4 and D4: what the operator makes of each kind of gateway is taken without a warning in a namespace that enforces, and
 //! warns by, the Pod Security level `restricted`, and its pods are admitted.
 
-use e2e::{cast::patience::eventually, cluster::Plane};
+use e2e::{
+    cast::patience::eventually,
+    cluster::{
+        Plane,
+        foreign::{CERTIFICATE, Foreign, HTTP_ROUTE, SERVICE_MONITOR},
+    },
+};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::{
-    definitions::definition,
-    stage::{Stage, define, definitions, list},
-};
+use crate::stage::{Stage, define, definitions, list};
 
 const KINDS: [&str; 11] = [
     "deployment",
@@ -63,12 +66,7 @@ async fn f4_d4_every_form_of_a_gateway_is_admitted_where_pods_are_restricted() {
     static OWN: OnceCell<Plane> = OnceCell::const_new();
     let plane = OWN.get_or_init(async || Plane::start().await.unwrap()).await;
     define(plane, definitions()).await;
-    let foreign = [
-        ("gateway.networking.k8s.io", "httproutes", "HTTPRoute"),
-        ("cert-manager.io", "certificates", "Certificate"),
-        ("monitoring.coreos.com", "servicemonitors", "ServiceMonitor"),
-    ];
-    define(plane, foreign.map(|(group, plural, kind)| definition(group, plural, kind)).into()).await;
+    define(plane, [HTTP_ROUTE, CERTIFICATE, SERVICE_MONITOR].map(Foreign::definition).into()).await;
     for (name, form, expected) in forms() {
         let stage = Stage::on(plane).await;
         let labels = "pod-security.kubernetes.io/enforce=restricted pod-security.kubernetes.io/warn=restricted";

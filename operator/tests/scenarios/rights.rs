@@ -2,28 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use e2e::cast::patience::eventually;
-use serde_json::{Value, json};
+use e2e::{
+    cast::patience::eventually,
+    cluster::foreign::{CERTIFICATE, Foreign, HTTP_ROUTE, SERVICE_MONITOR},
+};
+use serde_json::json;
 
 use crate::stage::{ACCOUNT, ALONE, Stage, list};
-
-/// A kind that somebody else's controller would act on, as far as the operator needs it.
-fn definition(group: &str, kind: &str, plural: &str) -> Value {
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {
-            "name": format!("{plural}.{group}"),
-            "annotations": { "api-approved.kubernetes.io": "unapproved, for a test" },
-        },
-        "spec": {
-            "group": group, "scope": "Namespaced", "names": { "kind": kind, "plural": plural },
-            "versions": [{
-                "name": "v1", "served": true, "storage": true,
-                "schema": { "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } },
-            }],
-        },
-    })
-}
 
 /// Everything a gateway may have, one after the other, each made, mended and taken away again.
 async fn a_full_life(stage: &Stage) {
@@ -73,11 +58,7 @@ async fn a_full_life(stage: &Stage) {
 #[tokio::test]
 async fn d1_every_right_that_the_chart_grants_is_used_and_none_is_missed() {
     let mut stage = Stage::alone().await;
-    let optional = [
-        definition("gateway.networking.k8s.io", "HTTPRoute", "httproutes"),
-        definition("cert-manager.io", "Certificate", "certificates"),
-        definition("monitoring.coreos.com", "ServiceMonitor", "servicemonitors"),
-    ];
+    let optional = [HTTP_ROUTE, CERTIFICATE, SERVICE_MONITOR].map(Foreign::definition);
     stage.kubectl.apply(&list(&optional)).await.unwrap();
     let mark = stage.plane.mark();
     let operator = stage.operator(&["--pod-name", "first"]).await;

@@ -3,9 +3,7 @@
 //! Both times run from the start of `kubectl apply`: to the first answer of the last pod that goes by the edit, and to the
 //! policy's status that says so.
 
-use std::time::{Duration, Instant};
-
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use e2e::{
     cast::provider::Persona,
     chart,
@@ -16,13 +14,11 @@ use e2e::{
     },
 };
 use serde_json::json;
-use tokio::time::sleep;
 
 use crate::table::times;
 
 const HOST: &str = "gateway.test";
 const REPLICAS: usize = 3;
-const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) async fn edits(count: usize) -> Result<()> {
     let cluster = Cluster::start(2, &images()?).await?;
@@ -36,7 +32,7 @@ pub(crate) async fn edits(count: usize) -> Result<()> {
     sample.apply(kubectl, NAMESPACE).await?;
     sample::until_ready(kubectl, NAMESPACE, GATEWAY).await?;
     surroundings.front.follow().await?;
-    until_all_are_ready(&cluster).await?;
+    kubectl.run(&format!("rollout status deployment/{GATEWAY} -n {NAMESPACE} --timeout=120s")).await?;
 
     let tokens = surroundings.sign_in(HOST, "alice").await?;
     let mut pods = Vec::new();
@@ -54,16 +50,4 @@ pub(crate) async fn edits(count: usize) -> Result<()> {
     println!("{}", times("enforced on every pod", enforced));
     println!("{}", times("its status says so", told));
     Ok(())
-}
-
-async fn until_all_are_ready(cluster: &Cluster) -> Result<()> {
-    let since = Instant::now();
-    loop {
-        let deployment = cluster.plane().kubectl().get(&format!("deployment {GATEWAY} -n {NAMESPACE}")).await?;
-        if deployment["status"]["availableReplicas"] == REPLICAS {
-            return Ok(());
-        }
-        ensure!(since.elapsed() < PATIENCE, "after {PATIENCE:?}: {}", deployment["status"]);
-        sleep(Duration::from_millis(200)).await;
-    }
 }

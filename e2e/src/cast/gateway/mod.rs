@@ -245,14 +245,19 @@ pub fn built_binary(release_only: bool) -> Result<PathBuf> {
     if let Some(named) = std::env::var_os("CLAUDE_GATEWAY_BIN") {
         return Ok(named.into());
     }
+    built_program("claude-gateway", release_only)
+}
+
+/// The path of a program of ours built before.
+pub fn built_program(name: &str, release_only: bool) -> Result<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
         |target| Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(target),
     );
     let profiles: &[&str] = if release_only { &["release"] } else { &["debug", "release"] };
-    let built = profiles.iter().map(|profile| target.join(profile).join("claude-gateway")).filter(|path| path.exists());
+    let built = profiles.iter().map(|profile| target.join(profile).join(name)).filter(|path| path.exists());
     let newest = built.max_by_key(|path| path.metadata().and_then(|data| data.modified()).ok());
-    newest.with_context(|| format!("no claude-gateway in {}: build it first", target.display()))
+    newest.with_context(|| format!("no {name} in {}: build it first", target.display()))
 }
 
 fn spawn(config: &Config, lines: &Arc<Lines>) -> Result<Child> {

@@ -1,11 +1,12 @@
 //! What the operator finds when it starts: a control plane, databases, gateways and their policies.
 
-use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
+use std::{process::Stdio, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use e2e::{
     cast::{
         client::Client,
+        gateway::built_program,
         openid::{Behaviour, OpenIdProvider},
         postgres::Postgres,
         process::Process,
@@ -182,7 +183,7 @@ pub(super) struct Operator(Child);
 
 impl Operator {
     pub(super) fn start(place: &Place) -> Result<Self> {
-        let child = tokio::process::Command::new(program()?)
+        let child = tokio::process::Command::new(built_program(RELEASE, true)?)
             .args(["--health-address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0", "--log-level", "warn"])
             .args(["--gateway-image", "registry.example.com/claude-gateway:1.0.0", "--pod-name", "measured"])
             .args(["--pod-namespace", &place.home])
@@ -197,11 +198,4 @@ impl Operator {
     pub(super) fn process(&self) -> Result<Process> {
         Ok(Process(self.0.id().context("it has ended")?.try_into()?))
     }
-}
-
-/// Built beside this program.
-fn program() -> Result<PathBuf> {
-    let path = std::env::current_exe()?.with_file_name(RELEASE);
-    ensure!(path.exists(), "{} is not there: cargo build --release -p operator", path.display());
-    Ok(path)
 }
