@@ -37,11 +37,11 @@ cluster: tools node programs image ## Kubernetes on this machine: two nodes, the
 
 test: tools node programs chart-programs image ## every test, with lifetimes shortened
 	$(CARGO) build --bins
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --no-fail-fast
 
 test-long: tools node programs chart-programs image ## the same tests at full length
 	$(CARGO) build --bins
-	GATEWAY_TEST_FULL_LENGTH=1 $(CARGO) test --workspace
+	GATEWAY_TEST_FULL_LENGTH=1 $(CARGO) test --workspace --no-fail-fast
 
 # The programs that the images carry.
 programs-static: $(PROFILE)
