@@ -15,11 +15,11 @@ const FIRST: Duration = Duration::from_millis(500);
 /// What came back is heard of within this.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// So many failures in a row, and the watch begins anew with a list: a store that was restored to an older state refuses for
-/// ever to go on from a revision that it has yet to reach.
-const FUTILE: u32 = 3;
-
 /// Hands every event to `hear`, for ever. A failure is logged when it begins, not each time it is tried again.
+///
+/// A watch that cannot be started begins anew with a list. Meanwhile the store may have been restored to an older state, and an
+/// API server does not refuse to go on from a revision that its store has yet to reach: it says nothing until then, and what
+/// happens on the way is never told.
 pub async fn watch<K>(api: Api<K>, selection: watcher::Config, metrics: &Metrics, mut hear: impl FnMut(Event<K>))
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
@@ -44,7 +44,7 @@ where
                     tracing::warn!(%error, resource, "a watch failed and is tried again");
                 }
                 tokio::time::sleep(wait).await;
-                if failures.is_multiple_of(FUTILE) {
+                if matches!(error, watcher::Error::WatchStartFailed(_)) {
                     events = watcher(api.clone(), selection.clone()).boxed();
                 }
                 wait = (wait * 2).min(LONGEST);

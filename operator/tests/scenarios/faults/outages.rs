@@ -73,13 +73,8 @@ async fn c13_a_store_that_forgot_its_past_is_listed_anew() {
     converges("etcd compacted", &stage, &mut operator).await;
 }
 
-/// Only at full length: of three runs one did not converge, and why is not known yet.
 #[tokio::test]
 async fn c13_a_store_that_is_older_than_what_was_seen_is_listed_anew() {
-    if short_or_full(true, false) {
-        println!("C13, a store that is older: only by `make test-long`");
-        return;
-    }
     let (stage, mut operator) = set().await;
     let backup = stage.plane.backup().await.unwrap();
     for replicas in 3..9 {
