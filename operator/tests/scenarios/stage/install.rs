@@ -18,6 +18,27 @@ use super::list;
 /// The release, and so the account, is called as the chart.
 pub(crate) const ACCOUNT: &str = "claude-gateway-operator";
 
+/// D3: whom the operators of the tests are installed for. The same tests hold in each kind of installation; `make test-long`
+/// runs them in all three.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InstalledFor {
+    Namespace,
+    Namespaces,
+    Cluster,
+}
+
+impl InstalledFor {
+    /// By `GATEWAY_TEST_INSTALLED_FOR`.
+    pub(crate) fn chosen() -> Self {
+        match std::env::var("GATEWAY_TEST_INSTALLED_FOR").as_deref() {
+            Err(_) | Ok("" | "namespace") => Self::Namespace,
+            Ok("namespaces") => Self::Namespaces,
+            Ok("cluster") => Self::Cluster,
+            Ok(other) => panic!("GATEWAY_TEST_INSTALLED_FOR is {other}: say namespace, namespaces or cluster"),
+        }
+    }
+}
+
 /// One release of the chart.
 pub(crate) struct Install {
     namespace: String,
@@ -29,6 +50,21 @@ impl Install {
     pub(crate) fn of(namespace: &str, watched: &[&str]) -> Self {
         let objects = rendered(namespace, &json!({ "watchNamespaces": watched, "rbac": { "aggregate": false } }));
         Self { namespace: namespace.to_owned(), objects }
+    }
+
+    /// In a namespace that is watched, as was chosen for this run.
+    pub(super) async fn chosen(plane: &Plane, namespace: &str) -> Self {
+        match InstalledFor::chosen() {
+            InstalledFor::Namespace => Self::of(namespace, &[namespace]),
+            InstalledFor::Namespaces => Self::of(namespace, &[namespace, &plane.namespace().await.unwrap()]),
+            InstalledFor::Cluster => Self::of(namespace, &[]),
+        }
+    }
+
+    /// The role that says what it may do in the namespace it is in.
+    pub(crate) fn role(&self) -> String {
+        let kind = if self.has_cluster_rights() { "clusterrole" } else { "role" };
+        format!("{kind} {ACCOUNT}")
     }
 
     /// Who the operator is to the API server.

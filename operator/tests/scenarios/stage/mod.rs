@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 pub(crate) use self::{
-    install::{ACCOUNT, Install},
+    install::{ACCOUNT, Install, InstalledFor},
     objects::{becomes, list},
     operator::Operator,
 };
@@ -44,7 +44,11 @@ pub(crate) struct Stage {
 impl Stage {
     /// Without an operator.
     pub(crate) async fn empty() -> Self {
-        Self::on(plane().await).await
+        match InstalledFor::chosen() {
+            // Two of them on one control plane would each do the other's work.
+            InstalledFor::Cluster => Self::alone().await,
+            InstalledFor::Namespace | InstalledFor::Namespaces => Self::on(plane().await).await,
+        }
     }
 
     /// Without an operator, on a control plane of its own, which may be hurt.
@@ -66,7 +70,7 @@ impl Stage {
     async fn within(plane: &'static Plane, alone: Option<MutexGuard<'static, ()>>) -> Self {
         let begun = plane.mark();
         let namespace = plane.namespace().await.unwrap();
-        let install = Install::of(&namespace, &[&namespace]);
+        let install = Install::chosen(plane, &namespace).await;
         install.bring(plane).await;
         let provider = OpenIdProvider::start(Behaviour::default()).await;
         let database_url = Postgres::shared().await.unwrap().database().await.unwrap();
