@@ -28,10 +28,10 @@ pub use deployment::{Given, REPLICAS, given};
 use super::{
     keys::KeySet,
     kinds::{GATEWAY, Kind, MANAGED_BY, MANAGER},
+    login::StandingLogin,
     rendering::Decided,
     validate::ValidatedGateway,
 };
-use crate::store::PodLogin;
 
 /// Before a pod is told to drain, everybody who sends to it has to have heard that it goes.
 pub const PRE_STOP_SECONDS: i64 = 15;
@@ -57,7 +57,7 @@ impl Planned {
 #[derive(Debug, Clone)]
 pub struct Found<'a> {
     /// `None`: the database has not been reached since there is a gateway, so pods could not start.
-    pub login: Option<&'a PodLogin>,
+    pub login: Option<&'a StandingLogin>,
     pub keys: &'a KeySet,
     /// Pods that would start could do so.
     pub database_ready: bool,

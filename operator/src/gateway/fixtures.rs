@@ -155,8 +155,9 @@ pub(super) fn validated(spec: Value) -> Result<ValidatedGateway, Finding> {
     validate(&gateway, &world(&gateway), Some(IMAGE))
 }
 
-pub(super) fn login() -> PodLogin {
-    PodLogin { username: "claude_gateway_a".to_owned(), password: "pods-password".to_owned().into() }
+pub(super) fn login() -> StandingLogin {
+    let login = PodLogin { username: "claude_gateway_a".to_owned(), password: "pods-password".to_owned().into() };
+    StandingLogin { login, since: Timestamp::UNIX_EPOCH }
 }
 
 /// Always the same ones.
@@ -175,6 +176,6 @@ pub(super) fn desired(spec: Value) -> Desired {
 }
 
 /// Nothing else was found.
-pub(super) fn found<'a>(login: &'a PodLogin, keys: &'a KeySet) -> Found<'a> {
+pub(super) fn found<'a>(login: &'a StandingLogin, keys: &'a KeySet) -> Found<'a> {
     Found { login: Some(login), keys, database_ready: true, given: None }
 }

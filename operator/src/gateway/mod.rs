@@ -15,6 +15,7 @@ mod fixtures;
 pub mod issuer;
 pub mod keys;
 pub mod kinds;
+pub mod login;
 pub mod probe;
 pub mod reconcile;
 pub mod references;

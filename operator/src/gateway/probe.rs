@@ -8,13 +8,16 @@ use std::{
 };
 
 use aws_lc_rs::rand::SecureRandom;
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
 
 use super::{
     condition::{Finding, Reason},
     issuer::Issuers,
+    login::StandingLogin,
     validate::{PodRole, ValidatedGateway},
 };
-use crate::store::{GatewayName, GatewayStore, LivePod, PodLogin, StoreError, Stores};
+use crate::store::{GatewayName, GatewayStore, LivePod, StoreError, Stores};
 
 /// Rights and logins are looked at this often; an access that changes is looked at at once.
 const LOOK: Duration = Duration::from_secs(300);
@@ -25,7 +28,7 @@ pub struct Probed {
     pub database: Finding,
     pub identity_provider: Finding,
     /// What pods use at the database, where the operator makes that.
-    pub login: Option<PodLogin>,
+    pub login: Option<StandingLogin>,
     /// `None`: they could not be asked for.
     pub pods: Option<Vec<LivePod>>,
     /// The newest revision of the policies.
@@ -88,7 +91,7 @@ struct Looked {
 }
 
 struct Database {
-    login: Option<PodLogin>,
+    login: Option<StandingLogin>,
     pods: Vec<LivePod>,
     revision: i64,
 }
@@ -99,9 +102,14 @@ impl Prober {
     }
 
     /// `held` is what the pods' Secret holds.
-    pub async fn probe(&self, gateway: &ValidatedGateway, held: Option<PodLogin>, now: Instant) -> Probed {
+    pub async fn probe(
+        &self,
+        gateway: &ValidatedGateway,
+        held: Option<StandingLogin>,
+        (now, today): (Instant, Timestamp),
+    ) -> Probed {
         let (database, identity_provider) =
-            tokio::join!(self.database(gateway, held.as_ref(), now), self.issuers.probe(gateway, now));
+            tokio::join!(self.database(gateway, held.as_ref(), (now, today)), self.issuers.probe(gateway, now));
         match database {
             Ok(Database { login, pods, revision }) => Probed {
                 database: Finding::good(Reason::DatabaseReady, "The database answers and its schema is up to date."),
@@ -124,8 +132,8 @@ impl Prober {
     async fn database(
         &self,
         gateway: &ValidatedGateway,
-        held: Option<&PodLogin>,
-        now: Instant,
+        held: Option<&StandingLogin>,
+        (now, today): (Instant, Timestamp),
     ) -> Result<Database, StoreError> {
         let identity = &gateway.identity;
         let name = GatewayName { namespace: identity.namespace.clone(), name: identity.name.clone() };
@@ -136,7 +144,7 @@ impl Prober {
             self.stores.tell(&name);
         }
         let login = match &gateway.pod_role {
-            PodRole::Made => Some(self.login(&name, &store, held, now).await?),
+            PodRole::Made => Some(self.login(&name, &store, held, (now, today)).await?),
             PodRole::Given { username, .. } => {
                 if !self.is_fresh(&name, &store, Some(username), now) {
                     store.grant_to(username).await?;
@@ -152,15 +160,51 @@ impl Prober {
         &self,
         name: &GatewayName,
         store: &Arc<GatewayStore>,
-        held: Option<&PodLogin>,
-        now: Instant,
-    ) -> Result<PodLogin, StoreError> {
-        if let Some(held) = held.filter(|held| self.is_fresh(name, store, Some(&held.username), now)) {
-            return Ok(held.clone());
+        held: Option<&StandingLogin>,
+        (now, today): (Instant, Timestamp),
+    ) -> Result<StandingLogin, StoreError> {
+        let is_fresh = |held: &StandingLogin| self.is_fresh(name, store, Some(&held.login.username), now);
+        let standing = match held {
+            Some(held) if is_fresh(held) => held.clone(),
+            _ => {
+                let login = store.ensure_pod_login(held.map(|held| &held.login), &*self.random).await?;
+                // Another password of the same role is another login, too.
+                let is_held =
+                    |held: &&StandingLogin| held.login.password.expose_secret() == login.password.expose_secret();
+                let since = held.filter(is_held).map_or(today, |held| held.since);
+                self.note(name.clone(), store, Some(login.username.clone()), now);
+                StandingLogin { login, since }
+            }
+        };
+        match standing.is_aged(today) {
+            true => self.another_login(name, store, standing, (now, today)).await,
+            false => Ok(standing),
         }
-        let login = store.ensure_pod_login(held, &*self.random).await?;
-        self.note(name.clone(), store, Some(login.username.clone()), now);
-        Ok(login)
+    }
+
+    /// The one that stands has stood for long enough. It goes on working until pods hold the next one.
+    async fn another_login(
+        &self,
+        name: &GatewayName,
+        store: &Arc<GatewayStore>,
+        standing: StandingLogin,
+        (now, today): (Instant, Timestamp),
+    ) -> Result<StandingLogin, StoreError> {
+        match store.rotate_pod_login(&standing.login, &*self.random).await {
+            Ok(login) => {
+                tracing::info!(
+                    namespace = name.namespace,
+                    name = name.name,
+                    login = login.username,
+                    "pods get another login"
+                );
+                self.note(name.clone(), store, Some(login.username.clone()), now);
+                Ok(StandingLogin { login, since: today })
+            }
+            // Connections of the last turn end by themselves.
+            Err(StoreError::LoginInUse { .. }) => Ok(standing),
+            Err(error) => Err(error),
+        }
     }
 
     fn is_fresh(&self, name: &GatewayName, store: &Arc<GatewayStore>, login: Option<&str>, now: Instant) -> bool {

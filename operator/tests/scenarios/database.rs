@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use e2e::cast::{
     client::Client,
     fleet::ask,
@@ -17,7 +18,9 @@ use e2e::cast::{
     provider::Provider,
     signin::sign_in,
 };
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -120,4 +123,46 @@ fn waits_for_the_database(stage: &Stage) -> String {
     format!(
         r#"claude_gateway_operator_condition{{kind="{kind}",namespace="{namespace}",name="claude",condition="DatabaseReady"}}"#
     )
+}
+
+/// What the pods' Secret says of their login.
+struct Held {
+    username: String,
+    password: String,
+    since: Timestamp,
+}
+
+async fn held(stage: &Stage) -> Held {
+    let secret = stage.get("secret claude-config").await;
+    let text = |key: &str| {
+        let value = BASE64_STANDARD.decode(secret["data"][key].as_str().unwrap()).unwrap();
+        String::from_utf8(value).unwrap()
+    };
+    let [username, password, since] = ["store-username", "store-password", "store-login-since"].map(text);
+    Held { username, password, since: since.parse().unwrap() }
+}
+
+async fn works(stage: &Stage, held: &Held) -> bool {
+    let url = stage.url_with(|url| {
+        url.set_username(&held.username).unwrap();
+        url.set_password(Some(&held.password)).unwrap();
+    });
+    PgConnection::connect(&url).await.is_ok()
+}
+
+#[tokio::test]
+async fn pods_get_another_login_when_theirs_has_stood_for_a_month() {
+    let (stage, _operator) = Stage::with_gateway().await;
+    let (before, template) = (held(&stage).await, spec(&stage).await["template"].clone());
+    assert!(works(&stage, &before).await);
+    let months_ago = json!({ "stringData": { "store-login-since": "2026-01-01T00:00:00Z" } });
+    stage.patch("secret claude-config", months_ago).await;
+    eventually("another login is held", async || held(&stage).await.username != before.username).await;
+    let after = held(&stage).await;
+    assert!(after.since > before.since && after.password != before.password);
+    assert!(works(&stage, &before).await, "a pod that has not heard of it goes on");
+    assert!(works(&stage, &after).await);
+    stage.until_settled().await;
+    assert_eq!(held(&stage).await.username, after.username, "once, until it is as old");
+    assert_eq!(spec(&stage).await["template"], template, "no pod is rolled for it");
 }

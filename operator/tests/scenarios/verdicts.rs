@@ -33,7 +33,7 @@ impl Stage {
         objects.into()
     }
 
-    fn url_with(&self, change: impl FnOnce(&mut url::Url)) -> String {
+    pub(crate) fn url_with(&self, change: impl FnOnce(&mut url::Url)) -> String {
         let mut url = url::Url::parse(&self.database_url).unwrap();
         change(&mut url);
         url.into()

@@ -7,8 +7,10 @@ use crate::gateway::{
     condition::Finding,
     dereference::Foreign,
     fixtures::{self, complete, desired, minimal},
+    login::StandingLogin,
     validate::validate,
 };
+use crate::store::PodLogin;
 
 fn find(desired: &Desired, kind: Kind) -> Option<Value> {
     desired
@@ -191,8 +193,9 @@ fn c15_an_operator_with_another_image_rolls_no_gateway_that_names_none_until_its
 #[test]
 fn c15_another_login_of_the_pods_rolls_none() {
     let (gateway, keys) = (fixtures::validated(minimal()).unwrap(), fixtures::keys());
-    let of = |login: &PodLogin| template(&build(&gateway, &fixtures::found(login, &keys)).unwrap());
+    let of = |login: &StandingLogin| template(&build(&gateway, &fixtures::found(login, &keys)).unwrap());
     let next = PodLogin { username: "claude_gateway_b".to_owned(), password: "another".to_owned().into() };
+    let next = StandingLogin { login: next, since: jiff::Timestamp::MAX };
     assert_eq!(of(&fixtures::login()), of(&next));
 }
 
@@ -335,10 +338,15 @@ fn what_the_secrets_hold_is_read_back() {
         let planned = desired.objects.iter().find(|planned| planned.name() == name).unwrap();
         planned.object.clone().try_parse::<k8s_openapi::api::core::v1::Secret>().unwrap()
     };
-    let held = held(Some(&secret("claude-config")), Some(&secret("claude-keys"))).unwrap();
-    assert_eq!(held.login.unwrap().username, login.username);
+    let now = jiff::Timestamp::MAX;
+    let held = held(Some(&secret("claude-config")), Some(&secret("claude-keys")), now).unwrap();
+    let standing = held.login.unwrap();
+    assert_eq!((standing.login.username, standing.since), (login.login.username.clone(), login.since));
     assert_eq!(held.keys.unwrap(), keys);
     let mut damaged = secret("claude-keys");
     damaged.data.as_mut().unwrap().remove("order");
-    assert!(super::held(None, Some(&damaged)).is_err(), "keys that are there are never made anew");
+    let mut silent = secret("claude-config");
+    silent.data.as_mut().unwrap().remove("store-login-since");
+    assert_eq!(super::held(Some(&silent), None, now).unwrap().login.unwrap().since, now, "counted from here on");
+    assert!(super::held(None, Some(&damaged), now).is_err(), "keys that are there are never made anew");
 }
