@@ -14,6 +14,7 @@ pub mod oauth;
 pub mod policy;
 pub mod protocol_page;
 pub mod session;
+pub mod small_write;
 pub mod spend;
 pub mod store;
 pub mod telemetry;

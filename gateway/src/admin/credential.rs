@@ -139,7 +139,7 @@ where
 }
 
 fn deny(state: &AdminState, parts: &Parts, reason: &'static str, actor: Option<&str>) {
-    let request_id = parts.extensions.get::<RequestId>().map_or("", |id| &id.0);
+    let request_id = parts.extensions.get::<RequestId>().map_or("", RequestId::as_str);
     let client = parts.extensions.get::<ClientAddress>().map(|client| client.0.to_string());
     let fields = json!({"reason": reason, "actor": actor, "client": client, "path": parts.uri.path()});
     state.shared.metrics.refuse("admin_denied");

@@ -55,11 +55,11 @@ pub fn routes(parts: AdminParts) -> Router {
 
 /// Nothing here may be kept by a cache; and an error gets its body, with the id that its headers carry.
 async fn finish(request: Request, next: Next) -> Response {
-    let request_id = request.extensions().get::<RequestId>().cloned();
+    let request_id = request.extensions().get::<RequestId>().copied();
     let mut response = next.run(request).await;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(said) = response.extensions_mut().remove::<Said>() {
-        let id = request_id.as_ref().map_or("", |id| &id.0);
+        let id = request_id.as_ref().map_or("", RequestId::as_str);
         let body = envelope::body(response.status(), &said.message, id);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response.headers_mut().remove(header::CONTENT_LENGTH);

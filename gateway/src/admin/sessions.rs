@@ -51,7 +51,7 @@ pub(super) async fn end_one(
     let Some(subject) = state.store.subject_of(&session).await? else { return Err(NO_SUCH) };
     state.sessions.end(&session).await?;
     let fields = json!({"reason": "admin", "actor": writer.actor, "sub": subject, "session": session});
-    state.audit.event("session.revoke", &request_id.0, fields);
+    state.audit.event("session.revoke", request_id.as_str(), fields);
     Ok(Json(json!({"type": "session_revoked", "id": session})))
 }
 
@@ -75,7 +75,7 @@ pub(super) async fn end_person(
     for subject in &subjects {
         ended += state.sessions.end_person(subject).await?;
         let fields = json!({"reason": "admin", "actor": writer.actor, "sub": subject});
-        state.audit.event("session.revoke", &request_id.0, fields);
+        state.audit.event("session.revoke", request_id.as_str(), fields);
     }
     Ok(Json(json!({"type": "sessions_revoked", "user": user, "subjects": subjects, "ended": ended})))
 }
@@ -94,7 +94,7 @@ pub(super) async fn end_everyone(
     }
     let ended = state.sessions.end_everyone().await?;
     let fields = json!({"reason": "admin", "actor": writer.actor, "everyone": true});
-    state.audit.event("session.revoke", &request_id.0, fields);
+    state.audit.event("session.revoke", request_id.as_str(), fields);
     Ok(Json(json!({"type": "all_sessions_revoked", "ended": ended})))
 }
 

@@ -152,7 +152,7 @@ impl Reloader {
     fn upstreams(&self, new: &Config) -> Vec<String> {
         let mut failed = Vec::new();
         for upstream in &self.shared.upstreams {
-            let Some(configured) = new.upstreams.iter().find(|configured| configured.name == upstream.name) else {
+            let Some(configured) = new.upstreams.iter().find(|configured| *configured.name == *upstream.name) else {
                 continue;
             };
             let Provider::Anthropic { auth, .. } = &configured.provider;

@@ -151,7 +151,7 @@ impl Foundation {
         for configured in &config.upstreams {
             let upstream = Upstream::new(configured, &self.egress, plan.clock.clone(), &self.metrics)?;
             if let Some(federation) = upstream.federation() {
-                tasks.spawn(federation.keep(upstream.name.clone()));
+                tasks.spawn(federation.keep(upstream.name.to_string()));
             }
             upstreams.push(upstream);
         }
@@ -250,7 +250,7 @@ impl Foundation {
 /// New at each start; the name is what the platform calls this machine.
 fn this_pod(random: &dyn SecureRandom) -> Pod {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let incarnation = RequestId::random(random).0.trim_start_matches("req_").to_owned();
+    let incarnation = RequestId::random(random).as_str().trim_start_matches("req_").to_owned();
     Pod { incarnation, name, version: env!("CARGO_PKG_VERSION") }
 }
 

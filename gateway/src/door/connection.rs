@@ -104,6 +104,8 @@ where
         let (threads, watch) = (threads.clone(), watch.clone());
         service_fn(move |request: Request<Incoming>| {
             let (threads, watch) = (threads.clone(), watch.clone());
+            // On the heap: what waits for a reply is copied when it begins, by hyper and by each room.
+            let request = Box::new(request);
             async move {
                 let arrival = (peer, threads.request_ids.next());
                 let reply = threads.door.answer(&threads.desk, arrival, &watch, request).await;

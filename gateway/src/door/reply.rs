@@ -6,11 +6,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body::{Body, Frame, SizeHint};
 
 use super::{request::RequestId, watch::Busy};
 use crate::inference::relay::Relay;
+
+/// As the Messages API calls it. Named once: a name that is given as text is copied for each reply.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub enum Content {
     Whole(Option<Bytes>),
@@ -30,10 +34,10 @@ impl Reply {
     /// Adds what every reply carries.
     pub fn to(response: Response<Content>, request_id: &RequestId, busy: Busy) -> Response<Self> {
         let mut response = response.map(|content| Self { content, busy });
-        if let Ok(id) = HeaderValue::from_str(&request_id.0) {
+        if let Ok(id) = HeaderValue::from_str(request_id.as_str()) {
             let headers = response.headers_mut();
-            headers.insert("request-id", id.clone());
-            headers.insert("x-request-id", id);
+            headers.insert(REQUEST_ID, id.clone());
+            headers.insert(X_REQUEST_ID, id);
         }
         secure(response.headers_mut());
         response
@@ -42,7 +46,7 @@ impl Reply {
 
 /// Set where a room has not said something stricter.
 fn secure(headers: &mut HeaderMap) {
-    headers.entry("x-content-type-options").or_insert(HeaderValue::from_static("nosniff"));
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
 }
 
 impl Body for Reply {

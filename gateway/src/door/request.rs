@@ -14,8 +14,8 @@ use aws_lc_rs::rand::SecureRandom;
 pub struct ClientAddress(pub IpAddr);
 
 /// `req_` and 32 hex digits; in the reply's headers, the audit line and the error pages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(pub String);
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RequestId([u8; 36]);
 
 /// One request at the door.
 #[derive(Debug, Clone)]
@@ -59,21 +59,35 @@ impl RequestId {
         Self::of(bytes)
     }
 
-    fn of(bytes: [u8; 16]) -> Self {
-        let mut text = String::with_capacity(36);
-        text.push_str("req_");
-        for byte in bytes {
-            for nibble in [byte >> 4, byte & 15] {
-                text.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
-            }
+    pub fn of(bytes: [u8; 16]) -> Self {
+        let mut text = *b"req_00000000000000000000000000000000";
+        for (digits, byte) in text[4..].as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+            *digits = [byte >> 4, byte & 15].map(|nibble| b"0123456789abcdef"[usize::from(nibble)]);
         }
         Self(text)
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// Where the door gave none.
+impl Default for RequestId {
+    fn default() -> Self {
+        Self::of([0; 16])
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -86,7 +100,7 @@ mod tests {
     #[test]
     fn a_request_id_has_the_documented_form() {
         let id = RequestId::random(&SystemRandom::new());
-        let digits = id.0.strip_prefix("req_").unwrap();
+        let digits = id.as_str().strip_prefix("req_").unwrap();
         assert!(digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)), "{id}");
         assert_ne!(id, RequestId::random(&SystemRandom::new()));
     }
@@ -94,7 +108,7 @@ mod tests {
     #[test]
     fn no_id_comes_twice() {
         let ids = RequestIds::new(Arc::new(SystemRandom::new()));
-        let all: std::collections::BTreeSet<String> = (0..3 * DRAWN).map(|_| ids.next().0).collect();
+        let all: std::collections::BTreeSet<String> = (0..3 * DRAWN).map(|_| ids.next().to_string()).collect();
         assert_eq!(all.len(), 3 * DRAWN);
     }
 }

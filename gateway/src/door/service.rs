@@ -64,17 +64,17 @@ impl Door {
         desk: &Desk,
         (peer, request_id): (IpAddr, RequestId),
         watch: &Rc<Watch>,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
     ) -> Response<Reply> {
         let busy = watch.begin();
         let client = ClientAddress(client_address::of(peer, request.headers(), &self.trusted_proxies));
-        let arrival = Arrival { request_id: request_id.clone(), client };
+        let arrival = Arrival { request_id, client };
         let (http1, head_only) = (request.version() < http::Version::HTTP_2, request.method() == Method::HEAD);
         if !is_probe(request.uri().path()) {
             self.activity.arrive();
         }
         let mut response = match self.refusal(&arrival, &request) {
-            Some(refusal) => refusal.response(&request_id.0).map(|body| Content::Whole(Some(body))),
+            Some(refusal) => refusal.response(request_id.as_str()).map(|body| Content::Whole(Some(body))),
             None => self.room(desk, arrival, watch, request).await,
         };
         if head_only {
@@ -100,7 +100,7 @@ impl Door {
         denied.then(|| {
             self.metrics.refuse("address_denied");
             let fields = serde_json::json!({"client": address.to_string(), "path": uri.path()});
-            self.audit.event_of_stranger("access.denied", &arrival.request_id.0, fields);
+            self.audit.event_of_stranger("access.denied", arrival.request_id.as_str(), fields);
             Refusal::AddressDenied
         })
     }
@@ -110,7 +110,7 @@ impl Door {
         desk: &Desk,
         arrival: Arrival,
         watch: &Rc<Watch>,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
     ) -> Response<Content> {
         let endpoint = match request.uri().path() {
             "/v1/messages" => Endpoint::Messages,
@@ -119,7 +119,7 @@ impl Door {
             _ => return Box::pin(self.route(arrival, request)).await,
         };
         if request.method() != Method::POST {
-            let refused = Refusal::MethodNotAllowed.response(&arrival.request_id.0);
+            let refused = Refusal::MethodNotAllowed.response(arrival.request_id.as_str());
             return refused.map(|body| Content::Whole(Some(body)));
         }
         desk.serve(endpoint, arrival, watch.link(), request).await
@@ -127,10 +127,10 @@ impl Door {
 
     /// Runs on the control runtime: a slow page never holds up a stream. The body is read here first, so that nobody there
     /// waits for a client; and a route that has begun ends even if its client leaves, because a refresh must.
-    async fn route(&self, arrival: Arrival, request: Request<Incoming>) -> Response<Content> {
+    async fn route(&self, arrival: Arrival, request: Box<Request<Incoming>>) -> Response<Content> {
         let Arrival { request_id, client } = arrival;
         let (head, mut incoming) = request.into_parts();
-        let refused = |refusal: Refusal| refusal.response(&request_id.0).map(|body| Content::Whole(Some(body)));
+        let refused = |refusal: Refusal| refusal.response(request_id.as_str()).map(|body| Content::Whole(Some(body)));
         let body = match body::read(&mut incoming, FORM).await {
             Ok(body) => body,
             Err(refusal) => return refused(refusal),
@@ -142,7 +142,7 @@ impl Door {
         };
         let mut request = Request::from_parts(head, axum::body::Body::from(body));
         request.extensions_mut().insert(client);
-        request.extensions_mut().insert(request_id.clone());
+        request.extensions_mut().insert(request_id);
         let routed = self.routes.clone().oneshot(request);
         let answered = self.control.spawn(async move {
             let _place = place;
@@ -153,7 +153,7 @@ impl Door {
             Ok(Ok(response)) => response.map(Content::Route),
             Ok(Err(infallible)) => match infallible {},
             Err(_) => {
-                tracing::error!(request_id = request_id.0, "a route ended in a panic");
+                tracing::error!(request_id = request_id.as_str(), "a route ended in a panic");
                 let mut response = Response::new(Content::Whole(Some(Bytes::from_static(b"internal error"))));
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 response

@@ -16,7 +16,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{activity::Activity, chatter::Chatter};
-use crate::inference::link::Link;
+use crate::{inference::link::Link, small_write};
 
 /// How long each phase may last.
 #[derive(Debug, Clone, Copy)]
@@ -232,7 +232,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        let stream = &mut self.stream;
+        let written = match small_write::as_one(slices, |bytes| Pin::new(&mut *stream).poll_write(cx, bytes)) {
+            Some(written) => written,
+            None => Pin::new(stream).poll_write_vectored(cx, slices),
+        };
         self.wrote(cx, written.is_ready());
         written
     }

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, Response, StatusCode, header, request, uri::PathAndQuery};
+use http::{HeaderValue, Request, Response, StatusCode, header, uri::PathAndQuery};
 use hyper::body::Incoming;
 use tokio::time::timeout_at;
 
@@ -25,7 +25,9 @@ use super::{
 use crate::{
     clock::{Clock, SystemClock},
     identity::Person,
-    upstream::{Connection, Failure, Place, Pool, Pools, Received, SendError, Upstream, choice::Candidate, in_order},
+    upstream::{
+        Connection, Failure, Place, Pool, Pools, Received, SendError, Spliced, Upstream, choice::Candidate, in_order,
+    },
 };
 
 /// How much of a failing upstream's reply is read to find its kind.
@@ -44,7 +46,7 @@ pub struct Attempts<'r> {
     pub shared: &'r Arc<Shared>,
     pub pools: &'r Pools,
     pub request_id: &'r str,
-    pub head: &'r request::Parts,
+    pub request: &'r Request<Incoming>,
     pub prompt: &'r Prompt,
     pub person: &'r Person,
     pub route: &'r GrantedModel,
@@ -120,7 +122,7 @@ impl Attempts<'_> {
                 Candidate { name, priority: *priority, weight: *weight, verdict }
             })
             .collect();
-        let session = self.head.headers.get("x-claude-code-session-id").and_then(|id| id.to_str().ok());
+        let session = self.request.headers().get("x-claude-code-session-id").and_then(|id| id.to_str().ok());
         let key = session.unwrap_or(&self.person.sub.0);
         in_order(&candidates, key).into_iter().map(|n| &targets[n]).collect()
     }
@@ -182,30 +184,30 @@ impl Attempts<'_> {
         has_all: &Arc<AtomicBool>,
     ) -> Result<Received, String> {
         if let Some(kept) = pool.take(now) {
-            match kept.send(self.request(target, upstream, has_all)?).await {
+            match kept.send(self.outgoing(target, upstream, has_all)?).await {
                 Ok(received) => return Ok(received),
                 Err(SendError::Stale) => {}
                 Err(error) => return Err(describe(&error)),
             }
         }
         let fresh = Box::pin(upstream.connect(&self.shared.egress)).await.map_err(|error| describe(&error))?;
-        fresh.send(self.request(target, upstream, has_all)?).await.map_err(|error| describe(&error))
+        fresh.send(self.outgoing(target, upstream, has_all)?).await.map_err(|error| describe(&error))
     }
 
-    fn request(
+    fn outgoing(
         &self,
         target: &Target,
         upstream: &Upstream,
         has_all: &Arc<AtomicBool>,
-    ) -> Result<http::Request<crate::upstream::Spliced>, String> {
-        let path = self.head.uri.path_and_query().cloned();
+    ) -> Result<Request<Spliced>, String> {
+        let path = self.request.uri().path_and_query().cloned();
         let path = path.unwrap_or_else(|| PathAndQuery::from_static("/v1/messages"));
         let body = self.prompt.body(target.replacement.as_ref()).saying_when_sent(has_all.clone());
-        upstream.request(&path, &self.head.headers, self.person, body).map_err(|error| error.to_string())
+        upstream.request(&path, self.request.headers(), self.person, body).map_err(|error| error.to_string())
     }
 
     fn log(&self, upstream: &Upstream, reason: &str) {
-        let (request_id, upstream, model) = (self.request_id, &upstream.name, &self.route.model);
+        let (request_id, upstream, model) = (self.request_id, &*upstream.name, &self.route.model);
         tracing::warn!(request_id, upstream, model, reason, "the upstream failed");
     }
 
@@ -219,7 +221,7 @@ impl Attempts<'_> {
             let collected = tokio::time::timeout(LOG_WAIT, received.collect(LOGGED)).await;
             let (body, connection) = collected.unwrap_or_default();
             let kind = error_kind(&body);
-            tracing::warn!(request_id, upstream, model, status, kind, "the upstream refused");
+            tracing::warn!(request_id, %upstream, model, status, kind, "the upstream refused");
             if let Some(connection) = connection {
                 pool.put(connection, Instant::now());
             }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     spend::{Counts, OpenReply},
-    telemetry::{Metrics, metrics::Tokens},
+    telemetry::{Handles, metrics::Tokens},
 };
 
 #[derive(Default)]
@@ -49,23 +49,24 @@ impl Consumption {
         self.aside.values().fold(self.usage.counts(), |sum, counts| sum + *counts)
     }
 
-    pub fn count(&self, model: &str, metrics: &Metrics) {
-        count(model, self.usage.counts(), metrics);
+    pub fn count(&self, model: &str, handles: &Handles) {
+        handles.with_tokens_of(model, |tokens| count(self.usage.counts(), tokens));
         for (model, counts) in &self.aside {
-            count(model, *counts, metrics);
+            handles.with_tokens_of(model, |tokens| count(*counts, tokens));
         }
     }
 }
 
-fn count(model: &str, counts: Counts, metrics: &Metrics) {
-    let Tokens { input, output, cache_read, cache_write } = &*metrics.tokens_of(model);
+fn count(counts: Counts, tokens: &Tokens) {
+    let Tokens { input, output, cache_read, cache_write } = tokens;
     let kinds = [
         (input, counts.input_tokens),
         (output, counts.output_tokens),
         (cache_read, counts.cache_read_tokens),
         (cache_write, counts.cache_write_5m_tokens + counts.cache_write_1h_tokens),
     ];
-    for (counter, count) in kinds {
+    // Adding nothing takes the counter from other threads' caches all the same.
+    for (counter, count) in kinds.into_iter().filter(|(_, count)| *count > 0) {
         counter.inc_by(u64::try_from(count).unwrap_or_default());
     }
 }

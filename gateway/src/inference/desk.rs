@@ -19,15 +19,15 @@ use super::{
     verdict,
 };
 use crate::{
-    door::{Arrival, reply::Content},
+    door::{
+        Arrival, RequestId,
+        reply::{Content, REQUEST_ID},
+    },
     identity::Person,
     policy::{Applied, Effective, LivePolicies},
     session::{Admitted, Verifier},
     spend::Ledger,
-    telemetry::{
-        Audit, Metrics,
-        metrics::{Answered as AnsweredLabel, Endpoint},
-    },
+    telemetry::{Audit, Handles, Metrics, metrics::Endpoint},
     upstream::{Connection, Pools, Upstream},
 };
 
@@ -64,13 +64,28 @@ impl Shared {
 
 /// One thread's: the shared parts and its own idle connections.
 pub struct Desk {
-    shared: Arc<Shared>,
+    own: Rc<Own>,
     pools: Pools,
+}
+
+/// What the requests of one thread have in common. A request holds it by a count that no other thread has in its cache.
+pub struct Own {
+    pub shared: Arc<Shared>,
+    pub handles: Handles,
+    verifier: Verifier,
 }
 
 impl Desk {
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { pools: Pools::new(shared.upstreams.len()), shared }
+        let pools = Pools::new(shared.upstreams.len());
+        Self {
+            pools,
+            own: Rc::new(Own {
+                handles: Handles::on(shared.metrics.clone()),
+                verifier: shared.verifier.twin(),
+                shared,
+            }),
+        }
     }
 
     pub async fn serve(
@@ -78,20 +93,18 @@ impl Desk {
         endpoint: Endpoint,
         arrival: Arrival,
         link: &Rc<Link>,
-        request: Request<Incoming>,
+        mut request: Box<Request<Incoming>>,
     ) -> Response<Content> {
-        let admitted = match self.shared.verifier.admit_sender(request.headers()) {
+        let admitted = match self.own.verifier.admit_sender(request.headers()) {
             Ok(admitted) => admitted,
             Err(refusal) => {
-                body::discard(&mut request.into_body()).await;
+                body::discard(request.body_mut()).await;
                 return self.turn_away(endpoint, &arrival, &refusal.into());
             }
         };
-        let request_id = arrival.request_id.0.clone();
-        let Shared { audit, metrics, ledger, .. } = &*self.shared;
-        let counted = (metrics.clone(), ledger.clone());
-        let mut report = Report::new(audit.clone(), counted, arrival, admitted.clone(), endpoint);
-        match self.forward(&request_id, &admitted, request, &mut report).await {
+        let request_id = arrival.request_id;
+        let mut report = Box::new(Report::new(self.own.clone(), arrival, admitted.clone(), endpoint));
+        match self.forward(request_id.as_str(), &admitted, &mut request, &mut report).await {
             Ok(answered) => {
                 report.begin_reply();
                 relayed(answered, link, request_id, report)
@@ -100,34 +113,33 @@ impl Desk {
                 report.status = refusal.status().as_u16();
                 report.ending = Ending::Refused;
                 report.reason = Some(refusal.reason());
-                refusal.response(&request_id).map(|body| Content::Whole(Some(body)))
+                refusal.response(request_id.as_str()).map(|body| Content::Whole(Some(body)))
             }
         }
     }
 
     fn turn_away(&self, endpoint: Endpoint, arrival: &Arrival, refusal: &Refusal) -> Response<Content> {
-        let Shared { audit, metrics, .. } = &*self.shared;
-        metrics.refuse(refusal.reason());
-        let status = refusal.status().as_u16();
-        metrics.answered.get_or_create(&AnsweredLabel { endpoint, status }).inc();
+        let Own { shared, handles, verifier: _ } = &*self.own;
+        shared.metrics.refuse(refusal.reason());
+        handles.answered(endpoint, refusal.status().as_u16());
         let fields = serde_json::json!({"client": arrival.client.0.to_string(), "reason": refusal.reason()});
-        audit.event_of_stranger("auth.denied", &arrival.request_id.0, fields);
-        refusal.response(&arrival.request_id.0).map(|body| Content::Whole(Some(body)))
+        shared.audit.event_of_stranger("auth.denied", arrival.request_id.as_str(), fields);
+        refusal.response(arrival.request_id.as_str()).map(|body| Content::Whole(Some(body)))
     }
 
     async fn forward(
         &self,
         request_id: &str,
         admitted: &Admitted,
-        request: Request<Incoming>,
+        request: &mut Request<Incoming>,
         report: &mut Report,
     ) -> Result<Answered, Refusal> {
-        let (head, mut incoming) = request.into_parts();
-        let prompt = Prompt::parse(body::read(&mut incoming, self.shared.bounds).await?)?;
+        let shared = &self.own.shared;
+        let prompt = Prompt::parse(body::read(request.body_mut(), shared.bounds).await?)?;
         report.stream = prompt.stream;
-        let Shared { models, .. } = &*self.shared;
+        let models = &shared.models;
         report.model = models.canonical(&prompt.model).map(str::to_owned);
-        let effective = self.shared.effective(admitted.person());
+        let effective = shared.effective(admitted.person());
         report.audited = verdict::of_audited(models, &prompt, &effective);
         if !prompt.other_models.is_empty() {
             report.consumption.models = Some(models.clone());
@@ -135,15 +147,15 @@ impl Desk {
         report.policy = effective.applied().cloned();
         let granted = models.grant_all(&prompt.model, &prompt.other_models, &effective)?;
         if report.endpoint == Endpoint::Messages {
-            let (subject, headers) = (&admitted.person().sub, &head.headers);
+            let (subject, headers) = (&admitted.person().sub, request.headers());
             let asking = Asking { request_id, subject, headers, prompt: &prompt, model: &granted };
-            allow(&self.shared, &effective, &asking, report).await?;
+            allow(shared, &effective, &asking, report).await?;
         }
         let attempts = Attempts {
-            shared: &self.shared,
+            shared,
             pools: &self.pools,
             request_id,
-            head: &head,
+            request,
             prompt: &prompt,
             person: admitted.person(),
             route: &granted,
@@ -152,13 +164,13 @@ impl Desk {
     }
 }
 
-fn relayed(answered: Answered, link: &Rc<Link>, request_id: String, mut report: Report) -> Response<Content> {
+fn relayed(answered: Answered, link: &Rc<Link>, request_id: RequestId, mut report: Box<Report>) -> Response<Content> {
     let (Answered { response, connection, pool, place }, at) = (answered, report.answered_at);
     let (mut head, body) = response.into_parts();
     report.status = head.status.as_u16();
     // A header's text is ASCII.
     report.upstream_request_id =
-        head.headers.get("request-id").and_then(|id| id.to_str().ok()).map(|id| id[..id.len().min(100)].to_owned());
+        head.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).map(|id| id[..id.len().min(100)].to_owned());
     head.headers = retained(head.headers);
     if body.is_end_stream() {
         report.ending = Ending::Complete;

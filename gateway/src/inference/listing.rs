@@ -67,5 +67,5 @@ async fn nowhere(
 
 fn refused(shared: &Shared, refusal: &Refusal, request_id: &RequestId) -> Response {
     shared.metrics.refuse(refusal.reason());
-    refusal.response(&request_id.0).map(axum::body::Body::from)
+    refusal.response(request_id.as_str()).map(axum::body::Body::from)
 }

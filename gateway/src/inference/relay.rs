@@ -26,6 +26,7 @@ use super::{
     tap::Tap,
 };
 use crate::{
+    door::RequestId,
     envelope,
     upstream::{Connection, Place, Pool},
 };
@@ -53,9 +54,9 @@ pub struct Relay {
     link: Rc<Link>,
     pulse: Option<Pin<Box<Sleep>>>,
     last_byte: Instant,
-    request_id: String,
+    request_id: RequestId,
     end: End,
-    report: Report,
+    report: Box<Report>,
 }
 
 /// Where the reply stands, as its client can see it.
@@ -86,7 +87,13 @@ enum Taken {
 pub struct RelayError;
 
 impl Relay {
-    pub fn new(source: Source, headers: &HeaderMap, link: Rc<Link>, request_id: String, report: Report) -> Self {
+    pub fn new(
+        source: Source,
+        headers: &HeaderMap,
+        link: Rc<Link>,
+        request_id: RequestId,
+        report: Box<Report>,
+    ) -> Self {
         Self {
             size: source.body.size_hint(),
             last_byte: source.since,
@@ -202,7 +209,7 @@ impl Relay {
             return last;
         }
         self.end = End::Told;
-        let data = envelope::body(StatusCode::INTERNAL_SERVER_ERROR, why, &self.request_id);
+        let data = envelope::body(StatusCode::INTERNAL_SERVER_ERROR, why, self.request_id.as_str());
         let torn: &[u8] = if self.held.torn { b"\n\n" } else { b"" };
         join(last, [torn, b"event: error\ndata: ", data.as_ref(), b"\n\n"].concat().into())
     }

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::IpAddr,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 use super::{
     consumption::Consumption,
+    desk::Own,
     usage::{Beside, Usage},
     verdict::AuditedVerdict,
 };
@@ -21,11 +23,8 @@ use crate::{
     door::request::Arrival,
     policy::PolicyKey,
     session::{Admitted, SessionId},
-    spend::{Aftermath, Counts, Held, Ledger, OpenReply},
-    telemetry::{
-        Audit, Metrics,
-        metrics::{Answered, Counter, Endpoint},
-    },
+    spend::{Aftermath, Counts, Held, OpenReply},
+    telemetry::metrics::{Counter, Endpoint},
     upstream::Upstream,
 };
 
@@ -49,14 +48,12 @@ pub enum Ending {
 
 /// Collects what is known as a request goes along; dropped, it speaks.
 pub struct Report {
-    audit: Audit,
-    metrics: Arc<Metrics>,
-    ledger: Arc<Ledger>,
+    own: Rc<Own>,
     arrival: Arrival,
     admitted: Arc<Admitted>,
     pub endpoint: Endpoint,
     pub model: Option<String>,
-    upstream: Option<String>,
+    upstream: Option<Arc<str>>,
     /// Where that upstream's broken replies are counted.
     cuts: Option<Counter>,
     pub upstream_request_id: Option<String>,
@@ -84,7 +81,7 @@ pub struct Report {
 
 /// An upstream that has not answered yet.
 struct Awaited {
-    upstream: String,
+    upstream: Arc<str>,
     has_all: Arc<AtomicBool>,
 }
 
@@ -117,19 +114,11 @@ struct Line<'a> {
 }
 
 impl Report {
-    pub fn new(
-        audit: Audit,
-        (metrics, ledger): (Arc<Metrics>, Arc<Ledger>),
-        arrival: Arrival,
-        admitted: Arc<Admitted>,
-        endpoint: Endpoint,
-    ) -> Self {
-        metrics.in_flight.inc();
+    pub fn new(own: Rc<Own>, arrival: Arrival, admitted: Arc<Admitted>, endpoint: Endpoint) -> Self {
+        own.shared.metrics.in_flight.inc();
         let since = Instant::now();
         Self {
-            audit,
-            metrics,
-            ledger,
+            own,
             arrival,
             admitted,
             endpoint,
@@ -165,7 +154,7 @@ impl Report {
     pub fn first_byte(&mut self, since: Instant) {
         self.answered_at = Instant::now();
         let waited = self.answered_at.duration_since(since);
-        self.metrics.first_byte_seconds.observe(waited.as_secs_f64());
+        self.own.shared.metrics.first_byte_seconds.observe(waited.as_secs_f64());
         self.first_byte_ms = Some(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
     }
 
@@ -187,7 +176,8 @@ impl Report {
             && let (Some(model), Some(upstream)) = (&self.model, &self.upstream)
         {
             let subject = self.admitted.person().sub.clone();
-            self.reply = Some(self.ledger.reply(subject, model.clone(), upstream.clone(), self.held.take()));
+            self.reply =
+                Some(self.own.shared.ledger.reply(subject, model.clone(), upstream.to_string(), self.held.take()));
         }
     }
 
@@ -237,22 +227,24 @@ impl Report {
     }
 
     fn count(&self) {
-        self.metrics.in_flight.dec();
+        let Own { shared, handles, .. } = &*self.own;
+        let metrics = &shared.metrics;
+        metrics.in_flight.dec();
         // A client that left before there was a status was not answered.
         if self.status > 0 {
-            self.metrics.answered.get_or_create(&Answered { endpoint: self.endpoint, status: self.status }).inc();
+            handles.answered(self.endpoint, self.status);
         }
         if let Some(cuts) = self.cuts.as_ref().filter(|_| self.ending == Ending::UpstreamCut) {
             cuts.inc();
         }
         if let Some(reason) = self.reason {
-            self.metrics.refuse(reason);
+            metrics.refuse(reason);
         }
         for AuditedVerdict { policy, verdict } in &self.audited {
-            self.metrics.audited(&policy.0, verdict);
+            metrics.audited(&policy.0, verdict);
         }
         if let (Some(model), Endpoint::Messages) = (&self.model, self.endpoint) {
-            self.consumption.count(model, &self.metrics);
+            self.consumption.count(model, handles);
         }
     }
 }
@@ -293,6 +285,6 @@ impl Drop for Report {
             first_byte_ms: self.first_byte_ms,
             duration_ms: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        self.audit.event("inference", &self.arrival.request_id.0, line);
+        self.own.shared.audit.event("inference", self.arrival.request_id.as_str(), line);
     }
 }

@@ -42,7 +42,7 @@ where
     /// Nobody comes in but through the door.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let address = parts.extensions.get::<ClientAddress>().ok_or(StatusCode::INTERNAL_SERVER_ERROR)?.0;
-        let request_id = parts.extensions.get::<RequestId>().ok_or(StatusCode::INTERNAL_SERVER_ERROR)?.0.clone();
+        let request_id = parts.extensions.get::<RequestId>().ok_or(StatusCode::INTERNAL_SERVER_ERROR)?.to_string();
         Ok(Self { address, request_id, audit: Audit::from_ref(state) })
     }
 }

@@ -64,7 +64,7 @@ pub(super) async fn get(
     let Some(desktop) = &effective.desktop else {
         let mut fields = audited(&admitted, &effective);
         fields["reason"] = "not_configured".into();
-        parts.audit.event("desktop_bootstrap.denied", &request_id.0, fields);
+        parts.audit.event("desktop_bootstrap.denied", request_id.as_str(), fields);
         let message =
             "Claude Desktop is not set up for you here; the operator of this gateway can add `desktop` to a policy";
         return refused(StatusCode::NOT_FOUND, message, &request_id);
@@ -72,7 +72,7 @@ pub(super) async fn get(
     let models = parts.models.offered(&effective);
     let bootstrap =
         bootstrap(&effective, desktop, models, parts.public_url.as_str(), admitted.expires_at().timestamp());
-    parts.audit.event("desktop_bootstrap.serve", &request_id.0, audited(&admitted, &effective));
+    parts.audit.event("desktop_bootstrap.serve", request_id.as_str(), audited(&admitted, &effective));
     ([(header::CACHE_CONTROL, "no-store")], Json(bootstrap)).into_response()
 }
 

@@ -31,7 +31,7 @@ pub(super) async fn get(
         None => refused(StatusCode::NOT_FOUND, "no policy of this gateway applies to you", &request_id),
         Some(document) if has(&headers, document) => StatusCode::NOT_MODIFIED.into_response(),
         Some(document) => {
-            parts.audit.event("managed.serve", &request_id.0, audited(&admitted, &effective, document));
+            parts.audit.event("managed.serve", request_id.as_str(), audited(&admitted, &effective, document));
             serve(document)
         }
     };

@@ -48,7 +48,7 @@ impl FromRequestParts<Arc<PolicyParts>> for Governed {
 
     async fn from_request_parts(request: &mut Parts, parts: &Arc<PolicyParts>) -> Result<Self, Response> {
         let admitted = parts.verifier.admit_sender(&request.headers).map_err(|refusal| {
-            let request_id = request.extensions.get().cloned().unwrap_or_else(|| RequestId(String::new()));
+            let request_id = request.extensions.get().copied().unwrap_or_default();
             parts.turn_away(refusal, &request_id)
         })?;
         let effective = parts.policies.effective(admitted.person());
@@ -72,5 +72,5 @@ impl PolicyParts {
 
 pub(super) fn refused(status: StatusCode, message: &str, request_id: &RequestId) -> Response {
     let json = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    (status, json, envelope::body(status, message, &request_id.0)).into_response()
+    (status, json, envelope::body(status, message, request_id.as_str())).into_response()
 }

@@ -1,7 +1,7 @@
 //! What the ledger counts, and by what.
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
+use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::Counts;
 use crate::identity::Subject;
@@ -13,7 +13,13 @@ pub struct UsageKey {
     pub model: String,
     pub upstream: String,
     /// The full hour, UTC, in which the reply began.
+    #[serde(serialize_with = "in_seconds")]
     pub hour: DateTime<Utc>,
+}
+
+/// As `chrono` writes it by itself, at a third of the cost: every reply's first line in the journal has one.
+fn in_seconds<S: Serializer>(hour: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hour.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
 impl UsageKey {

@@ -1,9 +1,9 @@
 //! Our own numbers, for Prometheus. Labels come from closed sets, so no client can grow the series.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     fmt::Write,
-    sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicU64},
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
 };
 
 pub use prometheus_client::metrics::counter::Counter;
@@ -96,7 +96,6 @@ pub struct Metrics {
     pub refused: Family<Refused, Counter>,
     attempts: Family<UpstreamAttempt, Counter>,
     tokens: Family<TokensOf, Counter>,
-    tokens_by_model: RwLock<HashMap<String, Arc<Tokens>>>,
     pub in_flight: Gauge,
     pub connections: Gauge,
     pub store_reachable: Gauge,
@@ -135,7 +134,6 @@ impl Metrics {
             refused: registered(r, "refusals", "Requests that the gateway itself refused, by reason"),
             attempts: registered(r, "upstream_attempts", "What became of each try at an upstream"),
             tokens: registered(r, "tokens", "Tokens that providers reported, by model and kind"),
-            tokens_by_model: RwLock::default(),
             in_flight: registered(r, "requests_in_flight", "Requests whose reply has not ended"),
             connections: registered(r, "connections", "Open client connections"),
             store_reachable: registered(r, "store_reachable", "1 while Postgres answers"),
@@ -206,19 +204,14 @@ impl Metrics {
     }
 
     /// `model` is a catalogue or configured id, so bounded by the operator.
-    pub fn tokens_of(&self, model: &str) -> Arc<Tokens> {
-        if let Some(tokens) = self.tokens_by_model.read().unwrap_or_else(PoisonError::into_inner).get(model) {
-            return tokens.clone();
-        }
+    pub fn tokens_of(&self, model: &str) -> Tokens {
         let counter = |kind| self.tokens.get_or_create(&TokensOf { model: model.to_owned(), kind }).clone();
-        let tokens = Arc::new(Tokens {
+        Tokens {
             input: counter(TokenKind::Input),
             output: counter(TokenKind::Output),
             cache_read: counter(TokenKind::CacheRead),
             cache_write: counter(TokenKind::CacheWrite),
-        });
-        let mut by_model = self.tokens_by_model.write().unwrap_or_else(PoisonError::into_inner);
-        by_model.entry(model.to_owned()).or_insert(tokens).clone()
+        }
     }
 
     pub fn refuse(&self, reason: &'static str) {

@@ -4,10 +4,12 @@
 //! a full disk) never slows a request: lines are dropped and counted.
 
 pub mod audit;
+pub mod handles;
 pub mod lines;
 pub mod logs;
 pub mod metrics;
 
 pub use audit::Audit;
+pub use handles::Handles;
 pub use lines::Lines;
 pub use metrics::Metrics;

@@ -76,7 +76,7 @@ impl Upstream {
         let closed_models = self.health.closed_models(now);
         let health = if closed_models.is_empty() { HealthState::Well } else { HealthState::Closed };
         let credential = if self.has_credential() { self.trial.state() } else { CredentialState::Missing };
-        Condition { name: self.name.clone(), credential, health, closed_models }
+        Condition { name: self.name.to_string(), credential, health, closed_models }
     }
 }
 

@@ -26,6 +26,7 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::client::TlsStream;
 
 use super::splice::Spliced;
+use crate::small_write;
 
 /// Bounds what one reply can hold here while its reader is slow (twice this, in hyper's buffers), and a response's head.
 const BUFFER: usize = 12 * 1024;
@@ -194,7 +195,11 @@ impl Write for Wire {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
+        let wire = self.get_mut();
+        if let Some(written) = small_write::as_one(slices, |bytes| Pin::new(&mut *wire).poll_write(cx, bytes)) {
+            return written;
+        }
+        match wire {
             Self::Plain(io) => Pin::new(io).poll_write_vectored(cx, slices),
             Self::Tls(io) => Pin::new(io.as_mut()).poll_write_vectored(cx, slices),
         }

@@ -92,6 +92,9 @@ impl Health {
 
     /// The place of the one probe. False: somebody else is probing.
     pub fn claim(&self, model: &str, now: Instant) -> bool {
+        if self.troubled.load(Ordering::Acquire) == 0 {
+            return true;
+        }
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
         match models.get_mut(model) {
             Some(trouble) if trouble.verdict(now) == Verdict::Probe => {

@@ -60,7 +60,7 @@ pub enum ConnectError {
 }
 
 pub struct Upstream {
-    pub name: String,
+    pub name: Arc<str>,
     pub priority: u32,
     pub weight: u32,
     pub health: Health,
@@ -134,7 +134,7 @@ impl Upstream {
             identity_forwarded: *forward_user_identity,
             places: configured.max_concurrent.map(|most| Places { most, taken: Arc::default() }),
             base,
-            name,
+            name: name.into(),
         })
     }
 

@@ -84,5 +84,5 @@ async fn a_request_is_audited_with_where_it_came_from() {
     let lines = pod.audited("device.authorize");
     assert_eq!(lines.len(), 1);
     assert_eq!((&lines[0]["address"], &lines[0]["client"]), (&json!("2001:db8::9"), &json!("claude-code/2.1.330")));
-    assert_eq!(lines[0]["request_id"], "req_0123456789abcdef0123456789abcdef");
+    assert_eq!(lines[0]["request_id"], "req_5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a");
 }

@@ -253,11 +253,8 @@ impl Pod {
 
     pub(crate) async fn call(&self, from: &str, request: Request<Body>) -> Answer {
         let from: IpAddr = from.parse().unwrap();
-        let routes = self
-            .routes
-            .clone()
-            .layer(Extension(ClientAddress(from)))
-            .layer(Extension(RequestId("req_0123456789abcdef0123456789abcdef".to_owned())));
+        let routes =
+            self.routes.clone().layer(Extension(ClientAddress(from))).layer(Extension(RequestId::of([0x5a; 16])));
         let (head, body) = routes.oneshot(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: head.status, headers: head.headers, body: String::from_utf8(body.to_vec()).unwrap() }
