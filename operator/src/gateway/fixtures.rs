@@ -13,6 +13,7 @@ use super::{
     dereference::{Dereferenced, Foreign},
     keys::{Entry, KeySet},
     kinds::Kind,
+    login::StandingLogin,
     references::References,
     validate::{ValidatedGateway, validate},
 };
