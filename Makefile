@@ -39,9 +39,10 @@ test: tools node programs chart-programs image ## every test, with lifetimes sho
 	$(CARGO) build --bins
 	$(CARGO) test --workspace --no-fail-fast
 
-test-long: tools node programs chart-programs image ## the same tests at full length
+test-long: tools node programs chart-programs image ## the same tests at full length; the operator's in each kind of installation
 	$(CARGO) build --bins
 	GATEWAY_TEST_FULL_LENGTH=1 $(CARGO) test --workspace --no-fail-fast
+	$(foreach whom,namespaces cluster,GATEWAY_TEST_INSTALLED_FOR=$(whom) $(CARGO) test --workspace --test scenarios --no-fail-fast &&) true
 
 # The programs that the images carry.
 programs-static: $(PROFILE)
