@@ -36,24 +36,25 @@ pub struct Work {
 
 /// Starts one thread for each socket.
 pub fn spawn(work: &Work, sockets: Vec<StdListener>) -> io::Result<Vec<thread::JoinHandle<()>>> {
+    let count = sockets.len();
     let threads = sockets.into_iter().enumerate().map(|(n, socket)| {
         let work = work.clone();
         let runtime = Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new()
             .name(format!("data-{n}"))
-            .spawn(move || LocalSet::new().block_on(&runtime, run(work, socket)))
+            .spawn(move || LocalSet::new().block_on(&runtime, run(work, socket, count)))
     });
     threads.collect()
 }
 
-async fn run(work: Work, socket: StdListener) {
+async fn run(work: Work, socket: StdListener, count: usize) {
     let Work { door, shared, random, tls, patience, max_head, mut closing } = work;
     let Ok(listener) = TcpListener::from_std(socket) else {
         tracing::error!("a listening socket cannot be used");
         return;
     };
     let phase = Cell::new(Closing::Open);
-    let (desk, request_ids) = (Desk::new(shared), RequestIds::new(random));
+    let (desk, request_ids) = (Desk::new(shared, count), RequestIds::new(random));
     let threads = Rc::new(Threads { door, desk, request_ids, tls, patience, max_head, phase });
     spawn_local(accept(threads.clone(), listener));
     while closing.changed().await.is_ok() {

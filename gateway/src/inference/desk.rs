@@ -76,13 +76,14 @@ pub struct Own {
 }
 
 impl Desk {
-    pub fn new(shared: Arc<Shared>) -> Self {
+    /// For one of so many threads.
+    pub fn new(shared: Arc<Shared>, threads: usize) -> Self {
         let pools = Pools::new(shared.upstreams.len());
         Self {
             pools,
             own: Rc::new(Own {
                 handles: Handles::on(shared.metrics.clone()),
-                verifier: shared.verifier.twin(),
+                verifier: shared.verifier.twin(threads),
                 shared,
             }),
         }

@@ -187,14 +187,14 @@ impl Verifier {
         Arc::new(Self { keys, revocations, issuer, clock, verified: VerifiedTokens::default() })
     }
 
-    /// The same, with a memory of its own: a thread that asks often shares no count and no lock with another.
-    pub fn twin(&self) -> Self {
+    /// The same, with a memory of its own, for one of so many threads: who asks often shares no count and no lock with another.
+    pub fn twin(&self, threads: usize) -> Self {
         Self {
             keys: self.keys.clone(),
             revocations: self.revocations.clone(),
             issuer: self.issuer.clone(),
             clock: self.clock.clone(),
-            verified: VerifiedTokens::default(),
+            verified: VerifiedTokens::shared_by(threads),
         }
     }
 

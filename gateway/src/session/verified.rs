@@ -12,10 +12,18 @@ use super::access_token::Admitted;
 
 /// Two generations of this size at most; the older one goes when the younger is full.
 const GENERATION: usize = 4096;
+/// A thread's part of it, however many there are.
+const LEAST: usize = 128;
 
-#[derive(Default)]
 pub(super) struct VerifiedTokens {
     generations: RwLock<Generations>,
+    generation: usize,
+}
+
+impl Default for VerifiedTokens {
+    fn default() -> Self {
+        Self::shared_by(1)
+    }
 }
 
 /// Only verified tokens get in, so nobody without a key chooses what is kept. The signature is 256 bits that look like
@@ -35,6 +43,11 @@ struct Verified {
 }
 
 impl VerifiedTokens {
+    /// One of so many that together remember no more than one alone.
+    pub(super) fn shared_by(threads: usize) -> Self {
+        Self { generations: RwLock::default(), generation: (GENERATION / threads.max(1)).max(LEAST) }
+    }
+
     pub(super) fn find(&self, signature: &[u8; 32], unverified_signed: &str, epoch: u64) -> Option<Arc<Admitted>> {
         let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
         if generations.epoch != epoch {
@@ -52,7 +65,7 @@ impl VerifiedTokens {
         if generations.epoch < epoch {
             *generations = Generations { epoch, ..Generations::default() };
         }
-        if generations.young.len() >= GENERATION {
+        if generations.young.len() >= self.generation {
             generations.old = std::mem::take(&mut generations.young);
         }
         generations.young.insert(signature, Verified { signed: signed.into(), admitted });

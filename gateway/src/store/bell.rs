@@ -8,6 +8,9 @@ use tokio::sync::broadcast;
 use super::Store;
 
 const BEFORE_LISTENING_AGAIN: Duration = Duration::from_secs(1);
+/// Longer than a pool keeps a connection (30 minutes), so that the next one is a new one. Who listened for ever would stay
+/// logged in by a login that has had its time, and hold up the next.
+const LISTENS_FOR: Duration = Duration::from_secs(31 * 60);
 /// Rings about limits that may wait to be heard; whoever is slower misses some.
 pub(super) const RINGS: usize = 64;
 
@@ -22,12 +25,15 @@ impl Store {
             {
                 listener.ignore_pool_close_event(false);
                 ring();
-                while let Ok(Some(notification)) = listener.try_recv().await {
-                    match notification.channel() == self.limit_channel {
-                        true => drop(self.limit_rings.send(notification.payload().into())),
-                        false => ring(),
+                let heard = async {
+                    while let Ok(Some(notification)) = listener.try_recv().await {
+                        match notification.channel() == self.limit_channel {
+                            true => drop(self.limit_rings.send(notification.payload().into())),
+                            false => ring(),
+                        }
                     }
-                }
+                };
+                let _ = tokio::time::timeout(LISTENS_FOR, heard).await;
             }
             tokio::time::sleep(BEFORE_LISTENING_AGAIN).await;
         }

@@ -1,6 +1,9 @@
 //! One watch, one task, one back-off: a kind that may not be watched, or is not there, delays no other.
 
-use std::{fmt::Debug, time::Duration};
+use std::{
+    fmt::Debug,
+    time::{Duration, Instant},
+};
 
 use futures_util::StreamExt;
 use kube::{
@@ -14,6 +17,8 @@ use super::metrics::Metrics;
 const FIRST: Duration = Duration::from_millis(500);
 /// What came back is heard of within this.
 const LONGEST: Duration = Duration::from_secs(10);
+/// A watch that has gone on for this long is well again. That a list was read says nothing: the watch after it may fail at once.
+const WELL: Duration = Duration::from_secs(20);
 
 /// Hands every event to `hear`, for ever. A failure is logged when it begins, not each time it is tried again.
 ///
@@ -27,23 +32,18 @@ where
     let resource = api.resource_url().rsplit('/').next().unwrap_or_default().to_owned();
     let mut events = watcher(api.clone(), selection.clone()).boxed();
     let mut wait = FIRST;
-    let mut failures = 0_u32;
+    let mut failed: Option<Instant> = None;
     while let Some(event) = events.next().await {
         match event {
-            Ok(event) => {
-                // A list that begins is no sign of health: it may fail at its first page.
-                if !matches!(event, Event::Init) {
-                    (wait, failures) = (FIRST, 0);
-                }
-                hear(event);
-            }
+            Ok(event) => hear(event),
             Err(error) => {
                 metrics.watch_failed(&resource);
-                failures = failures.saturating_add(1);
-                if failures == 1 {
+                if failed.is_none_or(|at| at.elapsed() >= WELL) {
                     tracing::warn!(%error, resource, "a watch failed and is tried again");
+                    wait = FIRST;
                 }
                 tokio::time::sleep(wait).await;
+                failed = Some(Instant::now());
                 if matches!(error, watcher::Error::WatchStartFailed(_)) {
                     events = watcher(api.clone(), selection.clone()).boxed();
                 }

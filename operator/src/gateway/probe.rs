@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aws_lc_rs::rand::SecureRandom;
+use aws_lc_rs::{digest, rand::SecureRandom};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
@@ -17,7 +17,7 @@ use super::{
     login::StandingLogin,
     validate::{PodRole, ValidatedGateway},
 };
-use crate::store::{GatewayName, GatewayStore, LivePod, StoreError, Stores};
+use crate::store::{GatewayName, GatewayStore, LivePod, PodLogin, StoreError, Stores};
 
 /// Rights and logins are looked at this often; an access that changes is looked at at once.
 const LOOK: Duration = Duration::from_secs(300);
@@ -87,7 +87,22 @@ pub struct Prober {
 struct Looked {
     store: Arc<GatewayStore>,
     at: Instant,
-    login: Option<String>,
+    login: Mark,
+}
+
+/// A login by its name and its password: each of the two names gets another password now and then.
+type Mark = [u8; 32];
+
+fn mark(name: &str, password: &str) -> Mark {
+    let mut digest = digest::Context::new(&digest::SHA256);
+    for part in [name, "\0", password] {
+        digest.update(part.as_bytes());
+    }
+    digest.finish().as_ref().try_into().unwrap_or_default()
+}
+
+fn mark_of(login: &PodLogin) -> Mark {
+    mark(&login.username, login.password.expose_secret())
 }
 
 struct Database {
@@ -143,17 +158,20 @@ impl Prober {
             self.looked.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
             self.stores.tell(&name);
         }
+        let (pods, revision) = (store.live_pods().await?, store.policy_head().await?.revision);
+        // Last, so that what is made here is not lost to a failure.
         let login = match &gateway.pod_role {
             PodRole::Made => Some(self.login(&name, &store, held, (now, today)).await?),
             PodRole::Given { username, .. } => {
-                if !self.is_fresh(&name, &store, Some(username), now) {
+                let given = mark(username, "");
+                if !self.is_fresh(&name, &store, given, now) {
                     store.grant_to(username).await?;
-                    self.note(name, &store, Some(username.clone()), now);
+                    self.note(name, &store, given, now);
                 }
                 None
             }
         };
-        Ok(Database { login, pods: store.live_pods().await?, revision: store.policy_head().await?.revision })
+        Ok(Database { login, pods, revision })
     }
 
     async fn login(
@@ -163,33 +181,29 @@ impl Prober {
         held: Option<&StandingLogin>,
         (now, today): (Instant, Timestamp),
     ) -> Result<StandingLogin, StoreError> {
-        let is_fresh = |held: &StandingLogin| self.is_fresh(name, store, Some(&held.login.username), now);
-        let standing = match held {
-            Some(held) if is_fresh(held) => held.clone(),
-            _ => {
-                let login = store.ensure_pod_login(held.map(|held| &held.login), &*self.random).await?;
-                // Another password of the same role is another login, too.
-                let is_held =
-                    |held: &&StandingLogin| held.login.password.expose_secret() == login.password.expose_secret();
-                let since = held.filter(is_held).map_or(today, |held| held.since);
-                self.note(name.clone(), store, Some(login.username.clone()), now);
-                StandingLogin { login, since }
-            }
-        };
+        if let Some(held) = held.filter(|held| self.is_fresh(name, store, mark_of(&held.login), now)) {
+            return Ok(held.clone());
+        }
+        let login = store.ensure_pod_login(held.map(|held| &held.login), &*self.random).await?;
+        let is_held = |held: &&StandingLogin| mark_of(&held.login) == mark_of(&login);
+        let since = held.filter(is_held).map_or(today, |held| held.since);
+        self.note(name.clone(), store, mark_of(&login), now);
+        let standing = StandingLogin { login, since };
         match standing.is_aged(today) {
-            true => self.another_login(name, store, standing, (now, today)).await,
+            true => Ok(self.another_login(name, store, standing, (now, today)).await),
             false => Ok(standing),
         }
     }
 
-    /// The one that stands has stood for long enough. It goes on working until pods hold the next one.
+    /// The one that stands has stood for long enough. It goes on working until pods hold the next one, also where there can be
+    /// none: nothing is wrong with a gateway for that.
     async fn another_login(
         &self,
         name: &GatewayName,
         store: &Arc<GatewayStore>,
         standing: StandingLogin,
         (now, today): (Instant, Timestamp),
-    ) -> Result<StandingLogin, StoreError> {
+    ) -> StandingLogin {
         match store.rotate_pod_login(&standing.login, &*self.random).await {
             Ok(login) => {
                 tracing::info!(
@@ -198,25 +212,27 @@ impl Prober {
                     login = login.username,
                     "pods get another login"
                 );
-                self.note(name.clone(), store, Some(login.username.clone()), now);
-                Ok(StandingLogin { login, since: today })
+                self.note(name.clone(), store, mark_of(&login), now);
+                StandingLogin { login, since: today }
             }
-            // Connections of the last turn end by themselves.
-            Err(StoreError::LoginInUse { .. }) => Ok(standing),
-            Err(error) => Err(error),
+            Err(error) => {
+                let (namespace, name, remedy) = (&name.namespace, &name.name, error.remedy());
+                tracing::warn!(namespace, name, %error, remedy, "pods keep the login that they have had for a month");
+                standing
+            }
         }
     }
 
-    fn is_fresh(&self, name: &GatewayName, store: &Arc<GatewayStore>, login: Option<&str>, now: Instant) -> bool {
+    fn is_fresh(&self, name: &GatewayName, store: &Arc<GatewayStore>, login: Mark, now: Instant) -> bool {
         let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         looked.get(name).is_some_and(|looked| {
             Arc::ptr_eq(&looked.store, store)
-                && looked.login.as_deref() == login
+                && looked.login == login
                 && now.saturating_duration_since(looked.at) < LOOK
         })
     }
 
-    fn note(&self, name: GatewayName, store: &Arc<GatewayStore>, login: Option<String>, now: Instant) {
+    fn note(&self, name: GatewayName, store: &Arc<GatewayStore>, login: Mark, now: Instant) {
         let looked = Looked { store: store.clone(), at: now, login };
         self.looked.lock().unwrap_or_else(PoisonError::into_inner).insert(name, looked);
     }
