@@ -1,5 +1,8 @@
 //! A message in a few small pieces, such as a head and a short body, written as one: to gather some hundred bytes costs less
 //! than to have the kernel do it.
+//!
+//! Each thread has one place to gather in, so what writes must not come back here before it has returned: below a stream that
+//! gathers there is none that does.
 
 use std::{cell::RefCell, io::IoSlice};
 

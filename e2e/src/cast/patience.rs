@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks again until it is so.
 pub async fn eventually(what: &str, holds: impl AsyncFnMut() -> bool) {

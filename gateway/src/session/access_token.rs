@@ -184,7 +184,7 @@ impl Verifier {
         issuer: PublicUrl,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
-        Arc::new(Self { keys, revocations, issuer, clock, verified: VerifiedTokens::default() })
+        Arc::new(Self { keys, revocations, issuer, clock, verified: VerifiedTokens::shared_by(1) })
     }
 
     /// The same, with a memory of its own, for one of so many threads: who asks often shares no count and no lock with another.

@@ -20,12 +20,6 @@ pub(super) struct VerifiedTokens {
     generation: usize,
 }
 
-impl Default for VerifiedTokens {
-    fn default() -> Self {
-        Self::shared_by(1)
-    }
-}
-
 /// Only verified tokens get in, so nobody without a key chooses what is kept. The signature is 256 bits that look like
 /// chance: a good key; the text beside it decides.
 type Generation = HashMap<[u8; 32], Verified>;
@@ -43,7 +37,7 @@ struct Verified {
 }
 
 impl VerifiedTokens {
-    /// One of so many that together remember no more than one alone.
+    /// One of so many that together remember no more than one alone, but for [`LEAST`].
     pub(super) fn shared_by(threads: usize) -> Self {
         Self { generations: RwLock::default(), generation: (GENERATION / threads.max(1)).max(LEAST) }
     }

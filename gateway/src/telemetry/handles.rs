@@ -1,4 +1,7 @@
 //! One thread's own handles on counters: found once in their family, which all threads lock, and not at each request.
+//!
+//! Invariant: a handle counts the series that its family shows, because no family is ever cleared; and what it is found by
+//! comes from closed sets, so that a thread keeps no more handles than there are series.
 
 use std::{cell::RefCell, collections::HashMap, sync::Arc};
 

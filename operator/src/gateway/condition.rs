@@ -64,7 +64,6 @@ reasons![
     // Somebody else's service.
     DatabaseUnavailable,
     DatabaseNotMigrated,
-    DatabaseLoginInUse,
     MigrationFailed,
     IdentityProviderUnavailable,
     ApplyFailed,

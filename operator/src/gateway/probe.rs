@@ -254,8 +254,8 @@ fn of_store(error: &StoreError) -> Finding {
         StoreError::NotMigrated => Reason::DatabaseNotMigrated,
         StoreError::Migration(_) => Reason::MigrationFailed,
         StoreError::ForeignRole(_) => Reason::DatabaseRoleConflict,
-        StoreError::LoginInUse { .. } => Reason::DatabaseLoginInUse,
-        StoreError::NoRandomness | StoreError::Refused(_) => Reason::OperatorFault,
+        // The first keeps no gateway from being ready: its pods keep the login that they have.
+        StoreError::LoginInUse { .. } | StoreError::NoRandomness | StoreError::Refused(_) => Reason::OperatorFault,
     };
     Finding::bad(reason, format!("In short: {error}. What helps: {}.", error.remedy()))
 }

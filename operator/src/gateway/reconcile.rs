@@ -80,13 +80,14 @@ pub async fn reconcile(context: &Context, gateway: &ClaudeGateway) -> Result<Dur
         Ok(validated) => validated,
         Err(finding) => return tell(context, gateway, &Outcome::Refused(&finding)).await.map(|()| CALM),
     };
-    let held = match build::held(world.config.as_ref(), world.keys.as_ref(), context.clock.now()) {
+    let today = context.clock.now();
+    let held = match build::held(world.config.as_ref(), world.keys.as_ref(), today) {
         Ok(held) => held,
         Err(error) => {
             return tell(context, gateway, &Outcome::Refused(&damaged(&error, &world.keys))).await.map(|()| CALM);
         }
     };
-    let probed = context.prober.probe(&validated, held.login, (Instant::now(), context.clock.now())).await;
+    let probed = context.prober.probe(&validated, held.login, (Instant::now(), today)).await;
     let keys = keys(context, &validated, held.keys, &probed)?;
     let given = build::given(world.deployment.as_ref());
     let found = Found {

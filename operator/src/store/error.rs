@@ -50,8 +50,7 @@ impl StoreError {
             Self::NotMigrated => "DatabaseNotMigrated",
             Self::Migration(_) => "MigrationFailed",
             Self::ForeignRole(_) => "DatabaseRoleConflict",
-            Self::LoginInUse { .. } => "DatabaseLoginInUse",
-            Self::NoRandomness | Self::Refused(_) => "OperatorFault",
+            Self::LoginInUse { .. } | Self::NoRandomness | Self::Refused(_) => "OperatorFault",
         }
     }
 

@@ -54,6 +54,10 @@ impl Load {
     }
 }
 
+fn said(status: &str, reason: &str) -> (String, String) {
+    (status.to_owned(), reason.to_owned())
+}
+
 async fn spec(stage: &Stage) -> Value {
     stage.get("deployment claude").await["spec"].clone()
 }
@@ -77,7 +81,9 @@ async fn a_database_and_an_operator_that_were_away_are_caught_up_with_and_meanwh
     let before = spec(&stage).await;
 
     postgres.stop().await.unwrap();
-    stage.until("DatabaseReady", "False", "DatabaseUnavailable").await;
+    // A gateway at rest is looked at twice a minute, and a look waits five seconds for an answer.
+    let away_is_said = async || stage.verdict("DatabaseReady").await == said("False", "DatabaseUnavailable");
+    eventually_within(Duration::from_secs(60), "the status says that the database is away", away_is_said).await;
     stage.patch("claudegateway claude", json!({ "spec": { "replicas": 1, "logLevel": "debug" } })).await;
     stage.until("Progressing", "True", "WaitingForDatabase").await;
     stage.apply(&[stage.policy("base", models(&[HAIKU]))]).await;

@@ -11,15 +11,20 @@ use super::{Ledger, PATIENCE, converged, tell};
 use crate::stage::{ALONE, Operator, Stage};
 
 /// The calls after which the process may be killed: when a write was made and it does not know yet, at full length also
-/// before each read and each write.
+/// before each read and each write. One life takes a look more than another, so they are those of the shortest of three.
 async fn steps(stage: &Stage, ledger: &Ledger) -> Vec<(usize, Trouble)> {
-    ledger.watch("plain", None);
-    stage.apply(&stage.one_of_many("plain")).await;
-    converged(stage, "plain", Instant::now()).await;
-    stage.until_settled().await;
-    let calls = ledger.calls("plain");
-    let last = calls.iter().rposition(|call| call.is_write()).unwrap();
-    let calls = calls.iter().take(last + 1).enumerate();
+    let mut lives = Vec::new();
+    for name in ["plain", "plainer", "plainest"] {
+        ledger.watch(name, None);
+        stage.apply(&stage.one_of_many(name)).await;
+        converged(stage, name, Instant::now()).await;
+        stage.until_settled().await;
+        let mut calls = ledger.calls(name);
+        let last = calls.iter().rposition(|call| call.is_write()).unwrap();
+        calls.truncate(last + 1);
+        lives.push(calls);
+    }
+    let calls = lives.iter().min_by_key(|calls| calls.len()).unwrap().iter().enumerate();
     let step = |(index, call): (usize, &e2e::cluster::Passing)| {
         let after = call.is_write().then_some((index, Trouble::HeldAnswer));
         after.into_iter().chain(short_or_full(None, Some((index, Trouble::Silence))))
@@ -59,7 +64,6 @@ async fn an_operator_that_is_killed_at_any_step_leaves_nothing_that_the_next_one
         assert!(keys.is_null() || keys == now, "keys that were made are never made anew");
         stage.run(&format!("delete claudegateway {name} --wait=false")).await;
     }
-    // One life takes a look more or less than another, so the last steps of the first may have no like.
-    assert!(killed * 4 >= steps.len() * 3, "{killed} of {} steps", steps.len());
+    assert!(killed * 10 >= steps.len() * 9, "{killed} of {} steps", steps.len());
     tell(&format!("killed at {killed} steps, the slowest"), slowest);
 }
