@@ -8,6 +8,7 @@ pub mod boot;
 pub mod clock;
 pub mod door;
 pub mod envelope;
+pub mod hashing;
 pub mod identity;
 pub mod inference;
 pub mod oauth;

@@ -109,13 +109,16 @@ impl JsonTap {
                 (self.place, self.in_string, *from) = (Place::Key, true, at + 1);
             }
             (Place::AfterKey(member), b':') => (self.place, *from) = (Place::Value(member), at + 1),
-            (Place::Value(member), _) => self.pass_value(member, chunk, at, *from),
+            (Place::Value(member), _) => return self.pass_value(member, chunk, at, *from),
             _ => self.place = Place::Over,
         }
         at + 1
     }
 
-    fn pass_value(&mut self, member: Member, chunk: &[u8], at: usize, from: usize) {
+    /// To after the next byte that opens, closes or parts anything.
+    fn pass_value(&mut self, member: Member, chunk: &[u8], at: usize, from: usize) -> usize {
+        let parts = |byte: &u8| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']' | b',');
+        let Some(at) = chunk[at..].iter().position(parts).map(|offset| at + offset) else { return chunk.len() };
         match chunk[at] {
             b'"' => self.in_string = true,
             b'{' | b'[' => self.depth += 1,
@@ -131,6 +134,7 @@ impl JsonTap {
             }
             _ => {}
         }
+        at + 1
     }
 
     fn is_kept(&self) -> bool {

@@ -6,11 +6,7 @@
 //! Invariant: a name is found by the whole of it, or not at all; what policy is asked about is what was found. Only
 //! [`Models::grant`] makes a [`GrantedModel`], and nothing is sent anywhere without one.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    ops::Deref,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, ops::Deref, sync::Arc};
 
 use bytes::Bytes;
 use gateway_config::{Config, ModelEntry, Upstream};
@@ -20,7 +16,10 @@ use super::{
     catalogue::{BuiltinModel, Catalogue},
     refusal::Refusal,
 };
-use crate::policy::{Effective, ModelNames, Offered};
+use crate::{
+    hashing::Map,
+    policy::{Effective, ModelNames, Offered},
+};
 
 const LONG_CONTEXT: u64 = 1_000_000;
 
@@ -60,7 +59,7 @@ pub struct Listed {
 }
 
 pub struct Models {
-    by_name: HashMap<String, Arc<Model>>,
+    by_name: Map<String, Arc<Model>>,
     listed: Vec<(Listed, Arc<Model>)>,
 }
 
@@ -83,7 +82,7 @@ impl Models {
     /// # Errors
     /// Two entries of the operator's list are one model: by its dated id, and by its alias.
     pub fn new(config: &Config, catalogue: &Catalogue) -> Result<Self, NamedTwice> {
-        let mut models = Self { by_name: HashMap::new(), listed: Vec::new() };
+        let mut models = Self { by_name: Map::default(), listed: Vec::new() };
         for entry in &config.models {
             let builtin = catalogue.named(&entry.id);
             if let Some(builtin) = builtin

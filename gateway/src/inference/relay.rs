@@ -8,7 +8,7 @@
 use std::{
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -144,8 +144,10 @@ impl Relay {
     fn take(&mut self, cx: &mut Context<'_>) -> Taken {
         let mut chunks = Joined::expecting(ROOM);
         let mut driven = false;
+        // Only the connection has news for the body, which is asked right after it.
+        let mut nobody = Context::from_waker(Waker::noop());
         loop {
-            match Pin::new(&mut self.source.body).poll_frame(cx) {
+            match Pin::new(&mut self.source.body).poll_frame(&mut nobody) {
                 Poll::Ready(Some(Ok(frame))) => {
                     driven = false;
                     if let Ok(data) = frame.into_data() {

@@ -19,6 +19,9 @@ const LONGEST_LINE: usize = 16 * 1024 * 1024;
 const ENVELOPE: u64 =
     br#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":""}}"#.len() as u64;
 
+/// How nearly every event of a stream begins.
+const CONTENT: &[u8] = b"event: content_block_delta\n";
+
 /// What a reply's bytes are, by its `content-type`.
 #[derive(Debug)]
 pub enum Tap {
@@ -135,7 +138,14 @@ impl<U> Frame<U> {
 impl StreamTap {
     /// Looks at the next bytes; chunks may be cut anywhere.
     pub fn look(&mut self, mut chunk: &[u8]) {
-        while let Some(newline) = memchr(b'\n', chunk) {
+        loop {
+            if let Some((text_bytes, rest)) = self.is_between_events().then(|| plain_content(chunk)).flatten() {
+                self.text_bytes += text_bytes;
+                self.event_bytes = 0;
+                chunk = rest;
+                continue;
+            }
+            let Some(newline) = memchr(b'\n', chunk) else { break };
             let (line, rest) = (&chunk[..newline], &chunk[newline + 1..]);
             self.weigh(line);
             if self.skipping {
@@ -151,6 +161,11 @@ impl StreamTap {
         }
         self.weigh(chunk);
         self.keep(chunk);
+    }
+
+    /// Nothing of an event has come that is of any matter.
+    fn is_between_events(&self) -> bool {
+        self.kind == Kind::Unnamed && self.partial.is_empty() && !self.skipping
     }
 
     /// A part of a line, or all of it.
@@ -228,6 +243,15 @@ impl StreamTap {
             frame.usages().for_each(|beside| self.beside.update(beside));
         }
     }
+}
+
+/// Where a whole event of content stands at the front, in its most common form: how much text is in it, and what follows it. What
+/// reads lines would say the same, at four times the cost.
+fn plain_content(chunk: &[u8]) -> Option<(u64, &[u8])> {
+    let data = chunk.strip_prefix(CONTENT).filter(|data| data.starts_with(b"data:"))?;
+    let newline = memchr(b'\n', data)?;
+    let rest = data[newline + 1..].strip_prefix(b"\n")?;
+    Some(((newline as u64).saturating_sub(ENVELOPE), rest))
 }
 
 /// As [`names_usage`]: without an `event` field, the data itself says that it is content.

@@ -1,6 +1,6 @@
 //! What a reply cost in tokens, as the provider reports it (Messages API, `usage`).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
@@ -112,7 +112,8 @@ enum StepKind {
 impl Beside {
     /// Whether it is worth looking: most replies have none.
     pub fn may_be_in(text: &[u8]) -> bool {
-        memmem::find(text, b"\"iterations\"").is_some()
+        static ITERATIONS: LazyLock<memmem::Finder<'_>> = LazyLock::new(|| memmem::Finder::new("\"iterations\""));
+        ITERATIONS.find(text).is_some()
     }
 
     /// Of the text of a `usage` object.

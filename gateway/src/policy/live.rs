@@ -3,12 +3,9 @@
 //! Invariant: whoever asks sees one whole revision; what is kept belongs to that revision and goes with it. Kept results are
 //! bounded, whatever people and policies there are: when there are too many, all are worked out anew.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicBool, Ordering},
 };
 
 use arc_swap::ArcSwap;
@@ -19,7 +16,7 @@ use super::{
     matching::Facts,
     set::{Decision, Ground},
 };
-use crate::identity::Person;
+use crate::{hashing::Map, identity::Person};
 
 /// Sets of facts, a hundred bytes or so each: more than there are people who differ in what policies ask.
 const FACTS: usize = 65_536;
@@ -41,8 +38,8 @@ struct Snapshot {
 
 #[derive(Default)]
 struct Kept {
-    by_facts: HashMap<Facts, Arc<Effective>>,
-    by_decision: HashMap<Decision, Arc<Effective>>,
+    by_facts: Map<Facts, Arc<Effective>>,
+    by_decision: Map<Decision, Arc<Effective>>,
 }
 
 impl LivePolicies {

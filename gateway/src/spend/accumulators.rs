@@ -2,13 +2,14 @@
 //!
 //! Invariant: memory grows with the keys, never with the replies.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use super::{UsageKey, tally::Tally};
+use crate::hashing::Map;
 
 #[derive(Debug, Default)]
 pub struct Accumulators {
-    tallies: HashMap<Arc<UsageKey>, Tally>,
+    tallies: Map<Arc<UsageKey>, Tally>,
     /// When the oldest of it was counted.
     since: Option<Instant>,
 }

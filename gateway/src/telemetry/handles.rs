@@ -3,14 +3,15 @@
 //! Invariant: a handle counts the series that its family shows, because no family is ever cleared; and what it is found by
 //! comes from closed sets, so that a thread keeps no more handles than there are series.
 
-use std::{cell::RefCell, collections::HashMap, sync::Arc};
+use std::{cell::RefCell, sync::Arc};
 
 use super::metrics::{Answered, Counter, Endpoint, Metrics, Tokens};
+use crate::hashing::Map;
 
 pub struct Handles {
     metrics: Arc<Metrics>,
-    answered: RefCell<HashMap<Answered, Counter>>,
-    tokens: RefCell<HashMap<String, Tokens>>,
+    answered: RefCell<Map<Answered, Counter>>,
+    tokens: RefCell<Map<String, Tokens>>,
 }
 
 impl Handles {

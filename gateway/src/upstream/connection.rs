@@ -9,7 +9,7 @@ use std::{
     future::{Future, poll_fn},
     io,
     pin::{Pin, pin},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -25,7 +25,10 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::client::TlsStream;
 
-use super::splice::Spliced;
+use super::{
+    driver::{Awaited, Driver},
+    splice::Spliced,
+};
 use crate::small_write;
 
 /// Bounds what one reply can hold here while its reader is slow (twice this, in hyper's buffers), and a response's head.
@@ -35,7 +38,8 @@ const SETTLE: Duration = Duration::from_secs(5);
 
 pub struct Connection {
     sender: SendRequest<Spliced>,
-    driver: Pin<Box<http1::Connection<Wire, Spliced>>>,
+    /// On the heap: a connection is handed on many times.
+    driver: Box<Driver>,
     used: bool,
 }
 
@@ -63,13 +67,20 @@ impl Received {
         let mut connection = self.connection;
         let mut body = pin!(Limited::new(self.response.into_body(), most).collect());
         let collected = poll_fn(|cx| {
-            if let Poll::Ready(collected) = body.as_mut().poll(cx) {
-                return Poll::Ready(collected.ok());
+            let mut is_due = true;
+            loop {
+                if let Poll::Ready(collected) = body.as_mut().poll(cx) {
+                    return Poll::Ready(collected.ok());
+                }
+                // A body that took something has made room for more.
+                is_due |= connection.as_ref().is_some_and(|connection| connection.driver.is_due());
+                match connection.as_mut().filter(|_| std::mem::take(&mut is_due)).map(|connection| connection.drive(cx))
+                {
+                    Some(Poll::Ready(())) => connection = None,
+                    Some(Poll::Pending) => {}
+                    None => return Poll::Pending,
+                }
             }
-            if connection.as_mut().is_some_and(|connection| connection.drive(cx).is_ready()) {
-                connection = None;
-            }
-            body.as_mut().poll(cx).map(Result::ok)
         });
         match collected.await {
             Some(body) => (body.to_bytes(), connection.filter(Connection::is_open)),
@@ -98,8 +109,9 @@ impl SendError {
 
 impl Connection {
     pub async fn over(wire: Wire) -> hyper::Result<Self> {
+        let (wire, reader) = Awaited::new(wire);
         let (sender, driver) = http1::Builder::new().max_buf_size(BUFFER).handshake(wire).await?;
-        Ok(Self { sender, driver: Box::pin(driver), used: false })
+        Ok(Self { sender, driver: Box::new(Driver::of(driver, reader)), used: false })
     }
 
     pub fn is_open(&self) -> bool {
@@ -108,20 +120,21 @@ impl Connection {
 
     /// Lets the connection read and write what it can. Ready when it has ended.
     pub fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.driver.as_mut().poll(cx).map(|_| ())
+        self.driver.drive(cx)
     }
 
     /// Sends and waits for the response head.
     pub async fn send(mut self, request: Request<Spliced>) -> Result<Received, SendError> {
         let reused = std::mem::replace(&mut self.used, true);
         let mut head = pin!(self.sender.send_request(request));
-        let mut closed = false;
+        let (mut closed, mut nobody) = (false, Context::from_waker(Waker::noop()));
         let response = poll_fn(|cx| {
-            if let Poll::Ready(response) = head.as_mut().poll(cx) {
+            // Only the driver has news for the head, which is asked right after it.
+            if let Poll::Ready(response) = head.as_mut().poll(&mut nobody) {
                 return Poll::Ready(response.map_err(SendError::from));
             }
-            closed = closed || self.driver.as_mut().poll(cx).is_ready();
-            match head.as_mut().poll(cx) {
+            closed = closed || self.driver.drive(cx).is_ready();
+            match head.as_mut().poll(&mut nobody) {
                 // The driver has ended but is still here, so nobody else will tell the waiting head.
                 Poll::Pending if closed => Poll::Ready(Err(SendError::Closed)),
                 head => head.map_err(SendError::from),
@@ -138,7 +151,7 @@ impl Connection {
     /// Waits until the last reply is read to its end, so that the connection can be used again.
     pub async fn idle(mut self) -> Option<Self> {
         // An upstream that answers early may never read the rest of the request.
-        let idle = poll_fn(|cx| match self.driver.as_mut().poll(cx) {
+        let idle = poll_fn(|cx| match self.driver.drive(cx) {
             Poll::Ready(_) => Poll::Ready(false),
             Poll::Pending => self.sender.poll_ready(cx).map(|ready| ready.is_ok()),
         });

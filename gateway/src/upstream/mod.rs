@@ -7,6 +7,7 @@ pub mod choice;
 pub mod condition;
 pub mod connection;
 pub mod credential;
+mod driver;
 pub mod federation;
 pub mod health;
 pub mod pool;

@@ -88,12 +88,14 @@ proptest! {
     #[test]
     fn cuts_never_change_what_is_read(bytes in prop::collection::vec(prop_oneof![
         Just(b"event: message_delta\n".to_vec()), Just(b"data: {\"usage\":{\"output_tokens\":9}}\n".to_vec()), Just(b"\n".to_vec()),
-        Just(b"\r\n".to_vec()), prop::collection::vec(any::<u8>(), 0..40)], 0..30), cut in 1usize..50) {
+        Just(b"\r\n".to_vec()), Just(b"event: content_block_delta\n".to_vec()), Just(b"data: ".to_vec()),
+        prop::collection::vec(any::<u8>(), 0..40)], 0..30), cut in 1usize..50) {
         let bytes = bytes.concat();
         let (mut whole, mut cuts) = (StreamTap::default(), StreamTap::default());
         whole.look(&bytes);
         bytes.chunks(cut).for_each(|chunk| cuts.look(chunk));
-        prop_assert_eq!((whole.usage, whole.finished), (cuts.usage, cuts.finished));
+        let read = |tap: StreamTap| (tap.usage, tap.finished, tap.is_said, tap.text_bytes, tap.kind, tap.event_bytes);
+        prop_assert_eq!(read(whole), read(cuts));
     }
 }
 
