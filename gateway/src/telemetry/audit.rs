@@ -1,12 +1,12 @@
 //! Audit events: one JSON line each, with `ts`, `evt` and `request_id`; never a secret, never content.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
-use chrono::SecondsFormat;
-use serde::Serialize;
+use chrono::{DateTime, Utc};
+use serde::{Serialize, Serializer};
 
 use super::lines::Lines;
-use crate::clock::Clock;
+use crate::clock::{Clock, Stamp};
 
 /// Writes audit events; clones share the sink.
 #[derive(Clone)]
@@ -18,9 +18,17 @@ pub struct Audit {
 /// What every event has.
 #[derive(Serialize)]
 struct Event<'a> {
-    ts: String,
+    #[serde(serialize_with = "in_milliseconds")]
+    ts: DateTime<Utc>,
     evt: &'static str,
     request_id: &'a str,
+}
+
+fn in_milliseconds<S: Serializer>(moment: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    thread_local! {
+        static NOW: RefCell<Stamp> = const { RefCell::new(Stamp::new()) };
+    }
+    NOW.with_borrow_mut(|now| serializer.serialize_str(now.in_milliseconds(*moment)))
 }
 
 impl Audit {
@@ -43,7 +51,7 @@ impl Audit {
     }
 
     fn line(&self, evt: &'static str, request_id: &str, fields: impl Serialize) -> Option<Vec<u8>> {
-        let ts = self.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true);
+        let ts = self.clock.now();
         let mut line = Vec::with_capacity(1024);
         sonic_rs::to_writer(&mut line, &Event { ts, evt, request_id }).ok()?;
         // One object behind the other, made one: `serde(flatten)` writes the same at twice the cost.
