@@ -7,12 +7,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use e2e::cluster::{Kubectl, Pod, sample::NAMESPACE, surroundings::SYSTEM};
+use anyhow::Result;
+use e2e::{
+    cast::{
+        client::Client,
+        load::{begin_stream, to_the_last_byte},
+        provider::Shape,
+    },
+    cluster::{Asked, HEAD, Kubectl, Outbound, Pod, sample::NAMESPACE, surroundings::SYSTEM},
+};
 use rustix::fs::{StatVfsMountFlags, statvfs};
+use tokio::task::JoinSet;
 
-use crate::stage::{REPLICAS, turn};
+use crate::stage::{HOST, REPLICAS, turn};
 
 const USER: u32 = 65532;
+/// More streams of a pod than it keeps connections from what was before, so that it makes some.
+const AT_ONCE: usize = 64;
 const JOURNAL: &str = "/var/lib/claude-gateway";
 /// Every container has these of its runtime: in memory, 64 MiB at most, and nothing there can be executed.
 const OF_THE_RUNTIME: [&str; 2] = ["/dev/mqueue", "/dev/shm"];
@@ -66,6 +77,38 @@ async fn d5_a_container_has_a_read_only_root_no_right_and_no_place_to_write_but_
         );
         assert_eq!(programs(process), ["claude-gateway-operator"]);
     }
+}
+
+/// Everything that a pod asks for here is at the head.
+#[tokio::test]
+async fn d5_a_gateways_pods_turn_to_nobody_but_those_whom_its_object_names() {
+    let test = "d5_a_gateways_pods_turn_to_nobody_but_those_whom_its_object_names";
+    let Some(turn) = turn(test).await else { return };
+    let stage = turn.stage;
+    let watched: Vec<_> = stage.pods().await.iter().map(|pod| Outbound::watch(pod).unwrap()).collect();
+    assert_eq!(watched.len(), REPLICAS);
+    stage.surroundings.sign_in(HOST, "bob").await.unwrap();
+    let clients = stage.clients_of_pods().await;
+    let streams: JoinSet<Result<()>> =
+        clients.iter().flat_map(|client| (0..AT_ONCE).map(|_| stream(client.clone()))).collect();
+    streams.join_all().await.into_iter().collect::<Result<()>>().unwrap();
+
+    let at_head = |protocol: &str, port: u16| (HEAD.to_string(), protocol.to_owned(), port);
+    let model = at_head("tcp", stage.surroundings.model.address().port());
+    let mut named = BTreeSet::from([model.clone(), at_head("tcp", stage.surroundings.store.port())]);
+    // The identity provider, and the names of both.
+    named.extend([at_head("tcp", 443), at_head("udp", 53), at_head("tcp", 53)]);
+    for pod in &watched {
+        let asked = pod.asked().unwrap();
+        assert!(asked.contains(&model), "this sees nothing: {asked:?}");
+        assert_eq!(asked.difference(&named).collect::<Vec<&Asked>>(), Vec::<&Asked>::new());
+        assert_eq!(pod.otherwise().unwrap(), 0);
+    }
+}
+
+async fn stream(client: Client) -> Result<()> {
+    const SHAPE: Shape = Shape::Stream { deltas: 8, every_ms: 250 };
+    to_the_last_byte(begin_stream(&client, SHAPE).await?, SHAPE).await
 }
 
 /// The operator's, in its own namespace.

@@ -177,7 +177,7 @@ impl Report {
         {
             let subject = self.admitted.person().sub.clone();
             self.reply =
-                Some(self.own.shared.ledger.reply(subject, model.clone(), upstream.to_string(), self.held.take()));
+                Some(self.own.shared.ledger.reply(subject, model.clone(), (**upstream).to_owned(), self.held.take()));
         }
     }
 
