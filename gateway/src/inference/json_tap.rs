@@ -85,17 +85,16 @@ impl JsonTap {
         if std::mem::take(&mut self.is_escaped) {
             return at + 1;
         }
-        let Some(special) = memchr2(b'"', b'\\', &chunk[at..]).map(|offset| at + offset) else { return chunk.len() };
-        if chunk[special] == b'\\' {
-            self.is_escaped = true;
-            return special + 1;
-        }
+        let Some(end) = end_of_string(&chunk[at..]).map(|length| at + length) else {
+            self.is_escaped = is_escaped(&chunk[at..]);
+            return chunk.len();
+        };
         self.in_string = false;
         if self.place == Place::Key {
-            let key = self.whole(&chunk[*from..special]);
+            let key = self.whole(&chunk[*from..end - 1]);
             self.place = Place::AfterKey(Member::called(&key));
         }
-        special + 1
+        end
     }
 
     fn pass_byte(&mut self, chunk: &[u8], at: usize, from: &mut usize) -> usize {
@@ -115,26 +114,39 @@ impl JsonTap {
         at + 1
     }
 
-    /// To after the next byte that opens, closes or parts anything.
-    fn pass_value(&mut self, member: Member, chunk: &[u8], at: usize, from: usize) -> usize {
+    /// To after the end of a value, or to the end of the chunk.
+    fn pass_value(&mut self, member: Member, chunk: &[u8], mut at: usize, from: usize) -> usize {
         let parts = |byte: &u8| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']' | b',');
-        let Some(at) = chunk[at..].iter().position(parts).map(|offset| at + offset) else { return chunk.len() };
-        match chunk[at] {
-            b'"' => self.in_string = true,
-            b'{' | b'[' => self.depth += 1,
-            b'}' | b']' if self.depth > 1 => self.depth -= 1,
-            end @ (b',' | b'}') if self.depth == 1 => {
-                if member != Member::Other {
-                    let value = self.whole(&chunk[from..at]);
-                    if value.len() <= LARGEST {
-                        self.read(member, &value);
+        let mut depth = self.depth;
+        while let Some(part) = chunk[at..].iter().position(parts).map(|offset| at + offset) {
+            at = part + 1;
+            match chunk[part] {
+                b'"' => match end_of_string(&chunk[at..]) {
+                    Some(length) => at += length,
+                    None => {
+                        self.in_string = true;
+                        self.is_escaped = is_escaped(&chunk[at..]);
+                        break;
                     }
+                },
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' if depth > 1 => depth -= 1,
+                end @ (b',' | b'}') if depth == 1 => {
+                    if member != Member::Other {
+                        let value = self.whole(&chunk[from..part]);
+                        if value.len() <= LARGEST {
+                            self.read(member, &value);
+                        }
+                    }
+                    self.place = if end == b',' { Place::BeforeKey } else { Place::Over };
+                    self.depth = depth;
+                    return at;
                 }
-                self.place = if end == b',' { Place::BeforeKey } else { Place::Over };
+                _ => {}
             }
-            _ => {}
         }
-        at + 1
+        self.depth = depth;
+        chunk.len()
     }
 
     fn is_kept(&self) -> bool {
@@ -171,6 +183,24 @@ impl JsonTap {
             Member::InputTokens | Member::Other => {}
         }
     }
+}
+
+/// What is left of a string, its quote included; `None`: it goes on after this.
+fn end_of_string(rest: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += memchr2(b'"', b'\\', rest.get(at..)?)? + 1;
+        if rest[at - 1] == b'"' {
+            return Some(at);
+        }
+        // Whatever stands behind a backslash.
+        at += 1;
+    }
+}
+
+/// Whether a string that ends with these bytes, all its own, is cut behind a backslash that waits for its other half.
+fn is_escaped(rest: &[u8]) -> bool {
+    rest.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One line of the journal.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, iter};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,8 +36,40 @@ impl Line<'_> {
     }
 
     pub fn write(&self, text: &mut Vec<u8>) -> sonic_rs::Result<()> {
-        sonic_rs::to_writer(&mut *text, self)?;
+        match self {
+            // Every reply has one: what serde writes of its outer parts, at a third of the cost.
+            Self::Opened { reply, key, tally } => {
+                text.extend_from_slice(b"{\"opened\":{\"reply\":");
+                text.extend_from_slice(itoa::Buffer::new().format(*reply).as_bytes());
+                text.extend_from_slice(b",\"key\":");
+                sonic_rs::to_writer(&mut *text, &**key)?;
+                text.extend_from_slice(b",\"tally\":");
+                for (before, number) in iter::once(b'[').chain(iter::repeat(b',')).zip(<[i64; 8]>::from(*tally)) {
+                    text.push(before);
+                    text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+                }
+                text.extend_from_slice(b"]}}");
+            }
+            Self::Counted { .. } | Self::Flush(_) | Self::Acknowledged(_) | Self::Base(_) => {
+                sonic_rs::to_writer(&mut *text, self)?;
+            }
+        }
         text.push(b'\n');
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Subject;
+
+    #[test]
+    fn a_first_line_is_what_serde_makes_of_it() {
+        let (subject, model) = (Subject("a\"\\\n\u{7f}é".to_owned()), "m".to_owned());
+        let key = UsageKey::at(chrono::DateTime::UNIX_EPOCH, subject, model, "u".to_owned());
+        let tally = Tally::from(vec![1, -2, i64::MIN, i64::MAX, 0, 5, 6, 7]);
+        let line = Line::Opened { reply: u64::MAX, key: Cow::Borrowed(&key), tally };
+        assert_eq!(line.text().unwrap(), [serde_json::to_vec(&line).unwrap(), b"\n".to_vec()].concat());
     }
 }
