@@ -21,15 +21,14 @@ impl Joined {
     }
 
     pub(super) fn push(&mut self, chunk: Bytes) {
-        match (&mut self.rest, self.first.take()) {
-            (Some(rest), _) => rest.extend_from_slice(&chunk),
-            (None, None) => self.first = Some(chunk),
-            (none, Some(first)) => {
-                let mut joined = BytesMut::with_capacity((first.len() + chunk.len()).max(self.expected));
-                joined.extend_from_slice(&first);
-                joined.extend_from_slice(&chunk);
-                *none = Some(joined);
-            }
+        if let Some(rest) = &mut self.rest {
+            rest.extend_from_slice(&chunk);
+        } else if let Some(first) = self.first.take() {
+            let rest = self.rest.insert(BytesMut::with_capacity((first.len() + chunk.len()).max(self.expected)));
+            rest.extend_from_slice(&first);
+            rest.extend_from_slice(&chunk);
+        } else {
+            self.first = Some(chunk);
         }
     }
 

@@ -1,6 +1,6 @@
 //! One line of the journal.
 
-use std::{borrow::Cow, iter};
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,15 +40,12 @@ impl Line<'_> {
             // Every reply has one: what serde writes of its outer parts, at a third of the cost.
             Self::Opened { reply, key, tally } => {
                 text.extend_from_slice(b"{\"opened\":{\"reply\":");
-                text.extend_from_slice(itoa::Buffer::new().format(*reply).as_bytes());
+                sonic_rs::to_writer(&mut *text, reply)?;
                 text.extend_from_slice(b",\"key\":");
                 sonic_rs::to_writer(&mut *text, &**key)?;
                 text.extend_from_slice(b",\"tally\":");
-                for (before, number) in iter::once(b'[').chain(iter::repeat(b',')).zip(<[i64; 8]>::from(*tally)) {
-                    text.push(before);
-                    text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-                }
-                text.extend_from_slice(b"]}}");
+                sonic_rs::to_writer(&mut *text, &<[i64; 8]>::from(*tally))?;
+                text.extend_from_slice(b"}}");
             }
             Self::Counted { .. } | Self::Flush(_) | Self::Acknowledged(_) | Self::Base(_) => {
                 sonic_rs::to_writer(&mut *text, self)?;
