@@ -46,7 +46,7 @@ impl Audit {
         line.extend_from_slice(evt.as_bytes());
         line.extend_from_slice(b"\",\"request_id\":");
         sonic_rs::to_writer(&mut line, request_id).ok()?;
-        // One object behind the other, made one: `serde(flatten)` writes the same at twice the cost.
+        // One object behind the other, made one: `serde(flatten)` writes the same of objects, at twice the cost.
         let at = line.len();
         sonic_rs::to_writer(&mut line, &fields).ok()?;
         match &line[at..] {

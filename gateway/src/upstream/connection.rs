@@ -22,7 +22,7 @@ use hyper::{
     rt::{Read, ReadBufCursor, Write},
 };
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpStream, task::unconstrained, time::timeout};
 use tokio_rustls::client::TlsStream;
 
 use super::{
@@ -126,7 +126,8 @@ impl Connection {
     /// Sends and waits for the response head.
     pub async fn send(mut self, request: Request<Spliced>) -> Result<Received, SendError> {
         let reused = std::mem::replace(&mut self.used, true);
-        let mut head = pin!(self.sender.send_request(request));
+        // tokio's budget would have the head wait though it is there, and nobody hears that a budget is new.
+        let mut head = pin!(unconstrained(self.sender.send_request(request)));
         let (mut closed, mut nobody) = (false, Context::from_waker(Waker::noop()));
         let response = poll_fn(|cx| {
             // Only the driver has news for the head, which is asked right after it.

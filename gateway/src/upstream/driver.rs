@@ -4,7 +4,7 @@
 //! two. Woken for these too, the task would run once more for nothing, at each reply and at each delta. So hyper's driver is
 //! polled with a waker that only takes note, and the socket with the task's own.
 //!
-//! Invariant: whoever gives the driver something to do drives it before waiting.
+//! Invariant: whoever gives the driver something to do drives it before waiting for the upstream.
 
 use std::{
     cell::RefCell,
