@@ -35,7 +35,7 @@ where
     let mut failed: Option<Instant> = None;
     while let Some(event) = events.next().await {
         match event {
-            Ok(event) => hear(event),
+            Ok(event) => hear(without_history(event)),
             Err(error) => {
                 metrics.watch_failed(&resource);
                 if failed.is_none_or(|at| at.elapsed() >= WELL) {
@@ -51,4 +51,12 @@ where
             }
         }
     }
+}
+
+/// Who owns which field is as much again as the object itself, and nobody here asks a cache for it.
+fn without_history<K: Resource>(mut event: Event<K>) -> Event<K> {
+    if let Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) = &mut event {
+        object.meta_mut().managed_fields = None;
+    }
+    event
 }

@@ -116,7 +116,12 @@ async fn tell(
 async fn say_turn(context: &Policies, candidate: &Candidate, next: &UserPolicyStatus) {
     let Some(accepted) = condition(next, "Accepted") else { return };
     let before = condition(&candidate.status, "Accepted");
-    if before.is_some_and(|before| (&before.status, &before.reason) == (&accepted.status, &accepted.reason)) {
+    let is_as_before = match before {
+        Some(before) => (&before.status, &before.reason) == (&accepted.status, &accepted.reason),
+        // To be accepted at once is no turn: ten thousand new policies would be ten thousand events.
+        None => accepted.status == "True",
+    };
+    if is_as_before {
         return;
     }
     let resource = resource();

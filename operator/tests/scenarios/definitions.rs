@@ -29,7 +29,7 @@ async fn stage() -> (Stage, MutexGuard<'static, ()>) {
     (Stage::on(plane).await, turn)
 }
 
-async fn reasons_of_events(stage: &Stage, name: &str) -> Vec<String> {
+pub(crate) async fn reasons_of_events(stage: &Stage, name: &str) -> Vec<String> {
     let events = stage.get("events.events.k8s.io").await;
     let events = events["items"].as_array().cloned().unwrap_or_default();
     let of_it = events.iter().filter(|event| event["regarding"]["name"] == name);

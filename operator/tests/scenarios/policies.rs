@@ -1,6 +1,9 @@
 //! Policies of a gateway, from `kubectl apply` to what a running gateway does with them.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use e2e::cast::{
     fleet::ask,
@@ -13,7 +16,10 @@ use e2e::cast::{
 };
 use serde_json::{Value, json};
 
-use crate::stage::{ALONE, Operator, Stage};
+use crate::{
+    definitions::reasons_of_events,
+    stage::{ALONE, Operator, Stage},
+};
 
 pub(crate) const OPUS: &str = "claude-opus-4-8";
 pub(crate) const HAIKU: &str = "claude-haiku-4-5";
@@ -97,6 +103,12 @@ async fn policies_become_rows_and_rows_end_with_them() {
     stage.run("delete userpolicy base").await;
     eventually("the other base takes its place", async || stage.keys().await == ["eng", "second"]).await;
     stage.policy_becomes("second", "Accepted", "True", "Accepted").await;
+    eventually("its turns are events", async || {
+        reasons_of_events(&stage, "second").await.into_iter().collect::<BTreeSet<_>>()
+            == BTreeSet::from(["Accepted", "BaseConflict"].map(str::to_owned))
+    })
+    .await;
+    assert!(reasons_of_events(&stage, "eng").await.is_empty(), "to be accepted at once is no turn");
     stage.run("delete userpolicy --all").await;
     eventually("no row is left", async || stage.keys().await.is_empty()).await;
 }
