@@ -19,7 +19,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// Writes moments as RFC 3339 has them, in UTC and without leap seconds, which this machine's clock does not show. Whoever writes many writes most of them in one second, and remembers its text.
+/// Writes moments as RFC 3339 has them, in UTC and without leap seconds, which this machine's clock does not show. Whoever writes
+/// many writes most of them in one second, and remembers its text.
 #[derive(Debug, Default)]
 pub struct Stamp {
     second: Option<i64>,

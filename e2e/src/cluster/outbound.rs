@@ -1,4 +1,6 @@
 //! Whom a pod turns to, as the kernel sees it in the pod's own network.
+//!
+//! What it asked before it was watched is not seen: a connection that stands is no news, so whoever looks has it make new ones.
 
 use std::{
     collections::BTreeSet,
@@ -44,18 +46,20 @@ impl Outbound {
     }
 
     pub fn asked(&self) -> Result<BTreeSet<Asked>> {
-        let listed: Value = serde_json::from_str(&self.nft(&["-j", "list", "set", "inet", "outbound", "asked"], "")?)?;
-        let sets = listed["nftables"].as_array().into_iter().flatten();
-        let elements = sets.filter_map(|object| object["set"]["elem"].as_array()).flatten();
-        elements.map(asked).collect()
+        let set = self.listed("set", "asked")?;
+        set["elem"].as_array().into_iter().flatten().map(asked).collect()
     }
 
     /// Packets of another kind, to anybody.
     pub fn otherwise(&self) -> Result<u64> {
-        let listed: Value =
-            serde_json::from_str(&self.nft(&["-j", "list", "counter", "inet", "outbound", "otherwise"], "")?)?;
-        let counters = listed["nftables"].as_array().into_iter().flatten();
-        counters.filter_map(|object| object["counter"]["packets"].as_u64()).next().context("a counter")
+        self.listed("counter", "otherwise")?["packets"].as_u64().context("a count")
+    }
+
+    /// One object of the table, as nft tells it to programs.
+    fn listed(&self, kind: &str, name: &str) -> Result<Value> {
+        let listed: Value = serde_json::from_str(&self.nft(&["-j", "list", kind, "inet", "outbound", name], "")?)?;
+        let found = listed["nftables"].as_array().into_iter().flatten().find_map(|object| object.get(kind));
+        Ok(found.with_context(|| format!("no {kind} in {listed}"))?.clone())
     }
 
     fn nft(&self, arguments: &[&str], rules: &str) -> Result<String> {
@@ -83,7 +87,6 @@ impl Drop for Outbound {
 
 fn asked(element: &Value) -> Result<Asked> {
     let parts = &element["concat"];
-    let parts = if parts.is_null() { &element["elem"]["val"]["concat"] } else { parts };
     let text = |place: usize| parts[place].as_str().map(str::to_owned);
     let port = parts[2].as_u64().and_then(|port| u16::try_from(port).ok());
     text(0).zip(text(1)).zip(port).map(|((address, protocol), port)| (address, protocol, port)).context("an element")

@@ -85,6 +85,7 @@ async fn d5_a_gateways_pods_turn_to_nobody_but_those_whom_its_object_names() {
     let test = "d5_a_gateways_pods_turn_to_nobody_but_those_whom_its_object_names";
     let Some(turn) = turn(test).await else { return };
     let stage = turn.stage;
+    stage.until_pods(REPLICAS).await;
     let watched: Vec<_> = stage.pods().await.iter().map(|pod| Outbound::watch(pod).unwrap()).collect();
     assert_eq!(watched.len(), REPLICAS);
     stage.surroundings.sign_in(HOST, "bob").await.unwrap();

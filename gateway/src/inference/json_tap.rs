@@ -71,7 +71,7 @@ impl JsonTap {
         let (mut from, mut at) = (0, 0);
         while at < chunk.len() && self.place != Place::Over {
             at = match self.in_string {
-                true => self.pass_string(chunk, at, &mut from),
+                true => self.pass_string(chunk, at, from),
                 false => self.pass_byte(chunk, at, &mut from),
             };
         }
@@ -81,7 +81,7 @@ impl JsonTap {
     }
 
     /// From within a string to after its end, or to the end of the chunk.
-    fn pass_string(&mut self, chunk: &[u8], at: usize, from: &mut usize) -> usize {
+    fn pass_string(&mut self, chunk: &[u8], at: usize, from: usize) -> usize {
         if std::mem::take(&mut self.is_escaped) {
             return at + 1;
         }
@@ -91,7 +91,7 @@ impl JsonTap {
         };
         self.in_string = false;
         if self.place == Place::Key {
-            let key = self.whole(&chunk[*from..end - 1]);
+            let key = self.whole(&chunk[from..end - 1]);
             self.place = Place::AfterKey(Member::called(&key));
         }
         end
@@ -117,21 +117,16 @@ impl JsonTap {
     /// To after the end of a value, or to the end of the chunk.
     fn pass_value(&mut self, member: Member, chunk: &[u8], mut at: usize, from: usize) -> usize {
         let parts = |byte: &u8| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']' | b',');
-        let mut depth = self.depth;
         while let Some(part) = chunk[at..].iter().position(parts).map(|offset| at + offset) {
             at = part + 1;
             match chunk[part] {
-                b'"' => match end_of_string(&chunk[at..]) {
-                    Some(length) => at += length,
-                    None => {
-                        self.in_string = true;
-                        self.is_escaped = is_escaped(&chunk[at..]);
-                        break;
-                    }
-                },
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' if depth > 1 => depth -= 1,
-                end @ (b',' | b'}') if depth == 1 => {
+                b'"' => {
+                    self.in_string = true;
+                    at = self.pass_string(chunk, at, from);
+                }
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' if self.depth > 1 => self.depth -= 1,
+                end @ (b',' | b'}') if self.depth == 1 => {
                     if member != Member::Other {
                         let value = self.whole(&chunk[from..part]);
                         if value.len() <= LARGEST {
@@ -139,13 +134,11 @@ impl JsonTap {
                         }
                     }
                     self.place = if end == b',' { Place::BeforeKey } else { Place::Over };
-                    self.depth = depth;
                     return at;
                 }
                 _ => {}
             }
         }
-        self.depth = depth;
         chunk.len()
     }
 

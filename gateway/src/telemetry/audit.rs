@@ -15,6 +15,7 @@ pub struct Audit {
 }
 
 thread_local! {
+    /// Text of the second in which this thread wrote last.
     static NOW: RefCell<Stamp> = const { RefCell::new(Stamp::new()) };
 }
 
@@ -65,36 +66,21 @@ impl Audit {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::Write,
-        sync::{Mutex, PoisonError},
-    };
+    use std::sync::Mutex;
 
-    use super::*;
+    use super::{super::lines::tests::Shared, *};
     use crate::clock::SystemClock;
-
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn an_event_is_one_object_with_its_fields_beside_what_every_event_has() {
-        let written = Written::default();
-        let lines = Lines::to(written.clone()).unwrap();
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let lines = Lines::to(Shared(written.clone())).unwrap();
         let audit = Audit::new(lines.clone(), Arc::new(SystemClock));
         audit.event("some", "req_1", serde_json::json!({"a": {"b": "\"}{"}, "c": []}));
         audit.event("none", "req_2", serde_json::json!({}));
         audit.event("no object", "req_3", serde_json::json!([1]));
         lines.flush(std::time::Duration::from_secs(10));
-        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
         let events: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let plain: Vec<_> = events.iter().map(|event| (&event["evt"], &event["request_id"])).collect();
         assert_eq!(plain, [(&"some".into(), &"req_1".into()), (&"none".into(), &"req_2".into())]);

@@ -156,12 +156,12 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::{Mutex, mpsc};
 
     use super::*;
 
-    struct Shared(Arc<Mutex<Vec<u8>>>);
+    pub(in super::super) struct Shared(pub(in super::super) Arc<Mutex<Vec<u8>>>);
 
     impl Write for Shared {
         fn write(&mut self, part: &[u8]) -> io::Result<usize> {

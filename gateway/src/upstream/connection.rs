@@ -67,20 +67,18 @@ impl Received {
         let mut connection = self.connection;
         let mut body = pin!(Limited::new(self.response.into_body(), most).collect());
         let collected = poll_fn(|cx| {
-            let mut is_due = true;
-            loop {
-                if let Poll::Ready(collected) = body.as_mut().poll(cx) {
-                    return Poll::Ready(collected.ok());
-                }
-                // A body that took something has made room for more.
-                is_due |= connection.as_ref().is_some_and(|connection| connection.driver.is_due());
-                match connection.as_mut().filter(|_| std::mem::take(&mut is_due)).map(|connection| connection.drive(cx))
-                {
-                    Some(Poll::Ready(())) => connection = None,
-                    Some(Poll::Pending) => {}
-                    None => return Poll::Pending,
-                }
+            if let Poll::Ready(collected) = body.as_mut().poll(cx) {
+                return Poll::Ready(collected.ok());
             }
+            if connection.as_mut().is_some_and(|connection| connection.drive(cx).is_ready()) {
+                connection = None;
+            }
+            let collected = body.as_mut().poll(cx).map(Result::ok);
+            // What the body took has made room for more.
+            if collected.is_pending() && connection.as_ref().is_some_and(|connection| connection.driver.is_due()) {
+                cx.waker().wake_by_ref();
+            }
+            collected
         });
         match collected.await {
             Some(body) => (body.to_bytes(), connection.filter(Connection::is_open)),
