@@ -24,7 +24,8 @@ impl Audit {
         Self { lines, clock }
     }
 
-    /// `evt` is a plain word. `fields` serialises to a JSON object; its keys stand beside the three that every event has.
+    /// `evt` is a plain word. `fields` serialises to a JSON object, whose keys stand beside the three that every event has; of
+    /// anything else no line could be made, and none is.
     pub fn event(&self, evt: &'static str, request_id: &str, fields: impl Serialize) {
         if let Some(line) = self.line(evt, request_id, fields) {
             self.lines.write(line);

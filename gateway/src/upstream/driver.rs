@@ -4,7 +4,8 @@
 //! two. Woken for these too, the task would run once more for nothing, at each reply and at each delta. So hyper's driver is
 //! polled with a waker that only takes note, and the socket with the task's own.
 //!
-//! Invariant: whoever gives the driver something to do drives it before waiting for the upstream.
+//! Invariant: whoever gives the driver something to do drives it before waiting for the upstream; else nobody wakes them, and the
+//! reply stands still.
 
 use std::{
     cell::RefCell,
