@@ -17,7 +17,11 @@ async fn set() -> (Stage, Operator) {
     let operator = stage.operator(&ALONE).await;
     stage.has_gateway().await;
     stage.apply(&[stage.policy("base", json!({}))]).await;
-    eventually_within(PATIENCE, "the policy is stored", async || policy_is_stored(&stage).await).await;
+    // A policy is stored once the tables are there, which is before the pods are asked for.
+    eventually_within(PATIENCE, "the policy is stored and pods are asked for", async || {
+        policy_is_stored(&stage).await && !stage.get("deployment claude").await.is_null()
+    })
+    .await;
     (stage, operator)
 }
 
