@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, Request, Response, StatusCode, header, uri::PathAndQuery};
+use http::{HeaderValue, Request, StatusCode, header, uri::PathAndQuery};
 use hyper::body::Incoming;
 use tokio::time::timeout_at;
 
@@ -25,9 +25,7 @@ use super::{
 use crate::{
     clock::{Clock, SystemClock},
     identity::Person,
-    upstream::{
-        Connection, Failure, Place, Pool, Pools, Received, SendError, Spliced, Upstream, choice::Candidate, in_order,
-    },
+    upstream::{Failure, Place, Pool, Pools, Received, SendError, Spliced, Upstream, choice::Candidate, in_order},
 };
 
 /// How much of a failing upstream's reply is read to find its kind.
@@ -36,8 +34,7 @@ const LOG_WAIT: Duration = Duration::from_secs(2);
 
 /// The reply that the client gets.
 pub struct Answered {
-    pub response: Response<Incoming>,
-    pub connection: Option<Connection>,
+    pub received: Received,
     pub pool: Pool,
     pub place: Place,
 }
@@ -161,17 +158,16 @@ impl Attempts<'_> {
             }
         };
         report.first_byte(since);
-        let Received { response, connection } = received;
-        let status = response.status();
+        let status = received.status;
         let persons_own = status == StatusCode::TOO_MANY_REQUESTS && upstream.limits_persons(self.person);
         if !fails_over(status) || persons_own {
-            return Tried::Answered(Answered { response, connection, pool: pool.clone(), place });
+            return Tried::Answered(Answered { received, pool: pool.clone(), place });
         }
         if status == StatusCode::UNAUTHORIZED {
             upstream.credential_refused();
         }
-        let retry_after = response.headers().get(header::RETRY_AFTER).and_then(seconds);
-        self.log_reply(upstream, Received { response, connection }, pool);
+        let retry_after = received.headers.get(header::RETRY_AFTER).and_then(seconds);
+        self.log_reply(upstream, received, pool);
         Tried::Failed(status, retry_after)
     }
 
@@ -217,8 +213,8 @@ impl Attempts<'_> {
         let (request_id, upstream) = (self.request_id.to_owned(), upstream.name.clone());
         let (model, pool) = (self.route.model.clone(), pool.clone());
         tokio::task::spawn_local(async move {
-            let status = received.response.status().as_u16();
-            let collected = tokio::time::timeout(LOG_WAIT, received.collect(LOGGED)).await;
+            let status = received.status.as_u16();
+            let collected = tokio::time::timeout(LOG_WAIT, received.reply.collect(LOGGED)).await;
             let (body, connection) = collected.unwrap_or_default();
             let kind = error_kind(&body);
             tracing::warn!(request_id, %upstream, model, status, kind, "the upstream refused");

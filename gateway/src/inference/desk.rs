@@ -4,7 +4,6 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 
 use gateway_egress::Egress;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
-use http_body::Body;
 use hyper::body::Incoming;
 
 use super::{
@@ -28,7 +27,7 @@ use crate::{
     session::{Admitted, Verifier},
     spend::Ledger,
     telemetry::{Audit, Handles, Metrics, metrics::Endpoint},
-    upstream::{Connection, Pools, Upstream},
+    upstream::{Pools, Received, Upstream},
 };
 
 /// What a provider says and what the door adds.
@@ -166,23 +165,23 @@ impl Desk {
 }
 
 fn relayed(answered: Answered, link: &Rc<Link>, request_id: RequestId, mut report: Box<Report>) -> Response<Content> {
-    let (Answered { response, connection, pool, place }, at) = (answered, report.answered_at);
-    let (mut head, body) = response.into_parts();
-    report.status = head.status.as_u16();
+    let (Answered { received, pool, place }, at) = (answered, report.answered_at);
+    let Received { status, headers, reply: body } = received;
+    report.status = status.as_u16();
     // A header's text is ASCII.
     report.upstream_request_id =
-        head.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).map(|id| id[..id.len().min(100)].to_owned());
-    head.headers = retained(head.headers);
-    if body.is_end_stream() {
+        headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).map(|id| id[..id.len().min(100)].to_owned());
+    let headers = retained(headers);
+    if body.is_empty() {
         report.ending = Ending::Complete;
-        if let Some(connection) = connection.filter(Connection::is_open) {
+        if let Some(connection) = body.into_connection() {
             pool.put(connection, at);
         }
-        return reply(head.status, head.headers, Content::Whole(None));
+        return reply(status, headers, Content::Whole(None));
     }
-    let source = Source { body, connection, pool, place, since: at };
-    let relay = Relay::new(source, &head.headers, link.clone(), request_id, report);
-    reply(head.status, head.headers, Content::Relay(Box::new(relay)))
+    let source = Source { reply: Some(body), pool, place, since: at };
+    let relay = Relay::new(source, &headers, link.clone(), request_id, report);
+    reply(status, headers, Content::Relay(Box::new(relay)))
 }
 
 fn reply(status: StatusCode, headers: HeaderMap, content: Content) -> Response<Content> {

@@ -2,10 +2,6 @@
 
 use bytes::{Bytes, BytesMut};
 
-/// One write's worth. The last chunk passes the mark a little: what is joined should still fit its 8 KiB.
-pub(super) const ENOUGH: usize = ROOM - 512;
-pub(super) const ROOM: usize = 8 * 1024;
-
 /// A lone chunk passes without a copy; a second one starts a joined buffer.
 #[derive(Default)]
 pub(super) struct Joined {

@@ -1,26 +1,24 @@
 //! A reply on its way to the client: the upstream's bytes, the connection that brings them, and the tap that watches.
 //!
-//! The body drives its own upstream connection and joins the chunks that are ready into one write; see
-//! [`crate::upstream::connection`]. Events are passed on whole: what follows the last blank line waits for its rest, so a
+//! The body reads its own upstream connection, and what one read brings is one write; see [`crate::upstream::http1`]. Events are passed on whole: what follows the last blank line waits for its rest, so a
 //! stream that breaks ends with an `event: error` that a client can parse, never within a frame. A client that does not read
 //! stops the upstream: nothing is taken while its socket is full.
 
 use std::{
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
 use super::{
     held::Held,
-    joined::{ENOUGH, Joined, ROOM, join},
+    joined::join,
     link::Link,
     report::{Ending, Report},
     tap::Tap,
@@ -28,7 +26,7 @@ use super::{
 use crate::{
     door::RequestId,
     envelope,
-    upstream::{Connection, Place, Pool},
+    upstream::{Place, Pool, Reply, Taken},
 };
 
 /// Clients give up after 300 s of silence; so do we, a little earlier, and say why.
@@ -38,8 +36,8 @@ const PULSE: Duration = Duration::from_secs(1);
 
 /// The upstream's side of a reply.
 pub struct Source {
-    pub body: Incoming,
-    pub connection: Option<Connection>,
+    /// Until it is over, or given up.
+    pub reply: Option<Reply>,
     pub pool: Pool,
     pub place: Place,
     /// When the head came.
@@ -71,16 +69,6 @@ enum End {
     Broken,
 }
 
-/// One look at the upstream.
-enum Taken {
-    Nothing,
-    Some(Bytes),
-    /// The upstream's body ended cleanly after this.
-    Last(Bytes),
-    /// It broke after this.
-    Broken(Bytes),
-}
-
 /// A reply that was no stream broke off; the client's connection is closed without a clean end.
 #[derive(Debug, thiserror::Error)]
 #[error("the upstream's reply broke off")]
@@ -95,7 +83,7 @@ impl Relay {
         report: Box<Report>,
     ) -> Self {
         Self {
-            size: source.body.size_hint(),
+            size: source.reply.as_ref().and_then(Reply::length).map(SizeHint::with_exact).unwrap_or_default(),
             last_byte: source.since,
             source,
             tap: Tap::of(headers),
@@ -111,66 +99,31 @@ impl Relay {
     /// What may go on to the client now; nothing where the upstream has nothing, and after the end.
     fn next(&mut self, cx: &mut Context<'_>) -> Bytes {
         loop {
-            match self.take(cx) {
-                Taken::Nothing if self.last_byte.elapsed() >= SILENCE => {
+            let Some(reply) = &mut self.source.reply else { return Bytes::new() };
+            match reply.poll_take(cx) {
+                Poll::Pending if self.last_byte.elapsed() >= SILENCE => {
                     return self.cut(Bytes::new(), Ending::UpstreamCut, "the upstream fell silent");
                 }
-                Taken::Nothing => return Bytes::new(),
-                Taken::Some(chunk) => {
+                Poll::Pending => return Bytes::new(),
+                Poll::Ready(Taken::Some(chunk)) => {
                     self.last_byte = Instant::now();
                     let whole = self.pass(chunk);
                     if !whole.is_empty() {
                         return whole;
                     }
                 }
-                Taken::Last(chunk) => {
+                Poll::Ready(Taken::Last(chunk)) => {
                     let last = self.pass(chunk);
-                    return self.finish(cx, last);
+                    return self.finish(last);
                 }
-                Taken::Broken(chunk) => {
+                Poll::Ready(Taken::Broken(chunk)) => {
                     let last = self.pass(chunk);
-                    self.source.connection = None;
+                    self.source.reply = None;
                     return match &self.tap {
                         // All that was to be said was said.
-                        Tap::Stream(tap) if tap.finished => self.finish(cx, last),
+                        Tap::Stream(tap) if tap.finished => self.finish(last),
                         _ => self.cut(last, Ending::UpstreamCut, "the upstream broke off its reply"),
                     };
-                }
-            }
-        }
-    }
-
-    /// Takes what is ready, up to one write's worth.
-    fn take(&mut self, cx: &mut Context<'_>) -> Taken {
-        let mut chunks = Joined::expecting(ROOM);
-        let mut driven = false;
-        // Only the connection has news for the body, which is asked right after it.
-        let mut nobody = Context::from_waker(Waker::noop());
-        loop {
-            match Pin::new(&mut self.source.body).poll_frame(&mut nobody) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    driven = false;
-                    if let Ok(data) = frame.into_data() {
-                        chunks.push(data);
-                        // A counted body is known to be over with its last byte, and hyper does not ask again after it.
-                        if self.source.body.is_end_stream() {
-                            return Taken::Last(chunks.into_bytes());
-                        }
-                        if chunks.len() >= ENOUGH {
-                            return Taken::Some(chunks.into_bytes());
-                        }
-                    }
-                }
-                Poll::Ready(Some(Err(_))) => return Taken::Broken(chunks.into_bytes()),
-                Poll::Ready(None) => return Taken::Last(chunks.into_bytes()),
-                Poll::Pending if driven && chunks.len() == 0 => return Taken::Nothing,
-                Poll::Pending if driven => return Taken::Some(chunks.into_bytes()),
-                // Nothing decoded yet: let the connection read and decode, then look once more.
-                Poll::Pending => {
-                    driven = true;
-                    if self.source.connection.as_mut().is_some_and(|connection| connection.drive(cx).is_ready()) {
-                        self.source.connection = None;
-                    }
                 }
             }
         }
@@ -189,8 +142,10 @@ impl Relay {
     }
 
     /// The upstream's body is over. A stream that simply stops before its `message_stop` was cut, whatever HTTP says.
-    fn finish(&mut self, cx: &mut Context<'_>, last: Bytes) -> Bytes {
-        self.give_back(cx);
+    fn finish(&mut self, last: Bytes) -> Bytes {
+        if let Some(connection) = self.source.reply.take().and_then(Reply::into_connection) {
+            self.source.pool.put(connection, self.last_byte);
+        }
         if let Tap::Stream(tap) = &self.tap
             && !tap.finished
         {
@@ -204,7 +159,7 @@ impl Relay {
     /// Ends the reply here: an error event after the last whole one, or nothing where there is no way to say it.
     fn cut(&mut self, last: Bytes, ending: Ending, why: &str) -> Bytes {
         self.report.ending = ending;
-        self.source.connection = None;
+        self.source.reply = None;
         self.held.bytes.clear();
         if !matches!(self.tap, Tap::Stream(_)) {
             self.end = End::Broken;
@@ -214,23 +169,6 @@ impl Relay {
         let data = envelope::body(StatusCode::INTERNAL_SERVER_ERROR, why, self.request_id.as_str());
         let torn: &[u8] = if self.held.torn { b"\n\n" } else { b"" };
         join(last, [torn, b"event: error\ndata: ", data.as_ref(), b"\n\n"].concat().into())
-    }
-
-    /// The connection goes back to the pool at once if it is idle, else as soon as it is.
-    fn give_back(&mut self, cx: &mut Context<'_>) {
-        let Some(mut connection) = self.source.connection.take() else { return };
-        if connection.drive(cx).is_ready() {
-            return;
-        }
-        let pool = self.source.pool.clone();
-        if connection.is_open() {
-            return pool.put(connection, self.last_byte);
-        }
-        tokio::task::spawn_local(async move {
-            if let Some(connection) = connection.idle().await {
-                pool.put(connection, Instant::now());
-            }
-        });
     }
 
     /// Wakes once in a while: a silent upstream and the drain's deadline send nothing that would.

@@ -5,20 +5,19 @@
 
 pub mod choice;
 pub mod condition;
-pub mod connection;
 pub mod credential;
-mod driver;
 pub mod federation;
 pub mod health;
+pub mod http1;
 pub mod pool;
 pub mod provider;
 pub mod splice;
 
 pub use choice::in_order;
 pub use condition::Condition;
-pub use connection::{Connection, Received, SendError};
 pub use credential::{Credential, CredentialError};
 pub use health::{Failure, Health, Verdict};
+pub use http1::{Connection, Received, Reply, SendError, Taken};
 pub use pool::{Pool, Pools};
 pub use provider::{Place, Upstream, UpstreamError};
 pub use splice::Spliced;

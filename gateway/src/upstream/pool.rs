@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::connection::Connection;
+use super::http1::Connection;
 
 /// Shorter than common servers' keep-alive of 60 s, so that a connection is rarely closed under a request.
 const IDLE: Duration = Duration::from_secs(50);

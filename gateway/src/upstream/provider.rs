@@ -12,7 +12,6 @@ use arc_swap::ArcSwap;
 use gateway_config::{AnthropicAuth, Provider, Upstream as Configured};
 use gateway_egress::{Client, Egress, EgressError, Limits, Route, TlsError, client_tls, server_name};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header, uri::PathAndQuery};
-use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use secrecy::ExposeSecret;
@@ -21,10 +20,10 @@ use url::Url;
 
 use super::{
     condition::Trial,
-    connection::{Connection, Wire},
     credential::{Credential, CredentialError, secret_header},
     federation::Federation,
     health::Health,
+    http1::{Connection, Wire},
     splice::Spliced,
 };
 use crate::{
@@ -53,8 +52,6 @@ pub enum ConnectError {
     Egress(#[from] EgressError),
     #[error("no TLS: {0}")]
     Tls(std::io::Error),
-    #[error("no HTTP: {0}")]
-    Http(#[from] hyper::Error),
     #[error("no connection within {} s", CONNECT.as_secs())]
     Deadline,
 }
@@ -242,13 +239,13 @@ impl Upstream {
     async fn wire(&self, egress: &Egress) -> Result<Connection, ConnectError> {
         let tcp = egress.connect(&self.base, Route::ByEnvironment).await?;
         let wire = match &self.tls {
-            None => Wire::Plain(TokioIo::new(tcp)),
+            None => Wire::Plain(tcp),
             Some((config, server)) => {
                 let tls = TlsConnector::from(config.clone()).connect(server.clone(), tcp).await;
-                Wire::Tls(Box::new(TokioIo::new(tls.map_err(ConnectError::Tls)?)))
+                Wire::Tls(Box::new(tls.map_err(ConnectError::Tls)?))
             }
         };
-        Ok(Connection::over(wire).await?)
+        Ok(Connection::over(wire))
     }
 }
 

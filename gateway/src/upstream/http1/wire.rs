@@ -1,0 +1,65 @@
+//! The bytes to and from an upstream.
+
+use std::{
+    cell::RefCell,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::client::TlsStream;
+
+/// Bounds what one reply can hold here while its client is slow.
+const READ: usize = 16 * 1024;
+
+thread_local! {
+    /// What is read stays here only until it is understood, so that a reply that waits holds nothing.
+    static PLACE: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into());
+}
+
+/// Plain for a provider on the same host or behind a mesh, TLS for all others.
+pub enum Wire {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Wire {
+    /// What `take` makes of the bytes that are there: none at the end.
+    pub(super) fn poll_read<T>(&mut self, cx: &mut Context<'_>, take: impl FnOnce(&[u8]) -> T) -> Poll<io::Result<T>> {
+        PLACE.with_borrow_mut(|place| {
+            let mut read = ReadBuf::new(place);
+            ready!(match self {
+                Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, &mut read),
+                Self::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, &mut read),
+            })?;
+            Poll::Ready(Ok(take(read.filled())))
+        })
+    }
+
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, pieces),
+            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_write_vectored(cx, pieces),
+        }
+    }
+
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
+        }
+    }
+
+    /// The other side has said nothing that was not read: neither its end nor anything unasked for.
+    pub(super) fn is_silent(&self) -> bool {
+        let tcp = match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        };
+        matches!(tcp.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
