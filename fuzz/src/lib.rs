@@ -1,6 +1,8 @@
 //! The gateway's readers of strangers' bytes, by the file: with the whole gateway behind them, its store and its TLS, a build
 //! with the fuzzer's instruments takes longer than all the fuzzing.
 
+#[path = "../../gateway/src/upstream/http1/body.rs"]
+pub mod http1_body;
 #[path = "../../gateway/src/inference/json_tap.rs"]
 pub mod json_tap;
 #[path = "../../gateway/src/inference/scan.rs"]

@@ -12,7 +12,7 @@ pub enum Framing {
     UntilClose,
 }
 
-/// What a reply may say beside its content, in bytes: extensions of its chunks, and trailers. Nobody reads them.
+/// What may stand beside the content, in bytes: the extensions of one chunk, or all trailers. Nobody reads them.
 const BESIDE: u32 = 16 * 1024;
 /// Of a chunk's size.
 const DIGITS: u8 = 16;
@@ -101,15 +101,19 @@ impl Body {
                 State::Broken => return,
                 state => {
                     self.state = state.and_then(*first);
-                    if matches!(self.state, State::Extension { .. } | State::InTrailer) {
-                        self.beside -= 1;
-                        if self.beside == 0 {
-                            self.state = State::Broken;
-                        }
-                    }
+                    self.weigh();
                     rest
                 }
             };
+        }
+    }
+
+    fn weigh(&mut self) {
+        match self.state {
+            State::Extension { .. } | State::InTrailer if self.beside == 0 => self.state = State::Broken,
+            State::Extension { .. } | State::InTrailer => self.beside -= 1,
+            State::Chunk(_) => self.beside = BESIDE,
+            _ => {}
         }
     }
 
@@ -209,6 +213,13 @@ mod tests {
                 assert!(content.starts_with("ok") && body.is_broken(), "{:.20}: {content}", case);
             }
         }
+    }
+
+    #[test]
+    fn many_chunks_may_each_have_an_extension() {
+        let bytes = "1;signature=0123456789abcdef\r\nx\r\n".repeat(2000) + "0\r\n\r\n";
+        let (content, body) = read(Framing::Chunked, bytes.as_bytes(), 1000);
+        assert!(content.len() == 2000 && body.is_over_and_done());
     }
 
     #[test]
