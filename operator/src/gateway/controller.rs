@@ -48,7 +48,12 @@ pub async fn run(context: Arc<Context>, surroundings: Arc<Surroundings>, scope: 
     controller
         .run(scope, filled, gone, move |gateway| {
             let context = reconciling.clone();
-            async move { reconcile(&context, &gateway).await }
+            async move {
+                let rest = reconcile(&context, &gateway).await;
+                let (namespace, name) = (gateway.namespace().unwrap_or_default(), gateway.name_any());
+                context.prober.stores.examined(&GatewayName { namespace, name });
+                rest
+            }
         })
         .await;
     watches.shutdown().await;

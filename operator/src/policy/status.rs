@@ -41,6 +41,7 @@ pub enum Stands<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Settled {
     pub pods: bool,
+    /// Where the store is away, it has been so for a while; nothing is waited for.
     pub outage: bool,
 }
 
@@ -79,6 +80,11 @@ pub fn status(facts: &Facts<'_>, before: &UserPolicyStatus, now: Timestamp) -> U
 /// What to write, if it is different and does not have to wait until the whole gateway has settled.
 pub fn worth_writing(next: UserPolicyStatus, before: &UserPolicyStatus, settled: Settled) -> Option<UserPolicyStatus> {
     if next == *before {
+        return None;
+    }
+    // Of a new policy everything is news: it waits for the store a moment rather than be written twice.
+    let is_new = condition(before, "Synced").is_none();
+    if is_new && is_true(&next, "Accepted") && next.revision.is_none() && !settled.outage {
         return None;
     }
     let is_news_of_the_policy = next.observed_generation != before.observed_generation
@@ -282,6 +288,24 @@ mod tests {
         assert!(worth_writing(edited.clone(), &done, NOTHING_SETTLED).is_some(), "its own news never wait");
         let enforced = next(&edited, &ACCEPTED, row(10, 3, 3), 2);
         assert!(worth_writing(enforced, &edited, NOTHING_SETTLED).is_some());
+    }
+
+    #[test]
+    fn c10_a_new_policy_is_told_of_its_store_and_not_that_it_waits_for_it() {
+        let before = UserPolicyStatus::default();
+        let away = Away { reason: "GatewayNotReady", message: "Not known yet.".to_owned() };
+        let waits = next(&before, &ACCEPTED, Stands::Unknown(&away), 0);
+        assert_eq!(worth_writing(waits.clone(), &before, NOTHING_SETTLED), None);
+        let lasts = Settled { pods: false, outage: true };
+        assert!(worth_writing(waits, &before, lasts).is_some(), "it has waited long enough");
+        let stored = next(&before, &ACCEPTED, row(1, 0, 0), 0);
+        assert!(worth_writing(stored.clone(), &before, NOTHING_SETTLED).is_some());
+        let verdict = Verdict::Refused { reason: Refusal::Invalid, message: "spec.x: is wrong: mend it".to_owned() };
+        let refused = next(&before, &verdict, Stands::Unknown(&away), 0);
+        assert!(worth_writing(refused, &before, NOTHING_SETTLED).is_some(), "what it needs does not wait");
+        // An operator that begins anew finds what it said, and has not opened the store yet.
+        let again = next(&stored, &ACCEPTED, Stands::Unknown(&away), 5);
+        assert_eq!(worth_writing(again, &stored, NOTHING_SETTLED), None);
     }
 
     #[test]

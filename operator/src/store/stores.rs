@@ -3,7 +3,7 @@
 //! Invariant: one pool for each gateway, of the access that was given last.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, PoisonError, RwLock},
 };
@@ -24,12 +24,13 @@ const NEWS: usize = 1024;
 
 pub struct Stores {
     open: RwLock<HashMap<GatewayName, Arc<GatewayStore>>>,
+    examined: RwLock<HashSet<GatewayName>>,
     news: broadcast::Sender<GatewayName>,
 }
 
 impl Default for Stores {
     fn default() -> Self {
-        Self { open: RwLock::default(), news: broadcast::Sender::new(NEWS) }
+        Self { open: RwLock::default(), examined: RwLock::default(), news: broadcast::Sender::new(NEWS) }
     }
 }
 
@@ -49,9 +50,21 @@ impl Stores {
         self.open.read().unwrap_or_else(PoisonError::into_inner).get(gateway).cloned()
     }
 
+    /// The gateway was looked at: if it has no store now, its own status says why.
+    pub fn examined(&self, gateway: &GatewayName) {
+        if self.examined.write().unwrap_or_else(PoisonError::into_inner).insert(gateway.clone()) {
+            self.tell(gateway);
+        }
+    }
+
+    pub fn was_examined(&self, gateway: &GatewayName) -> bool {
+        self.examined.read().unwrap_or_else(PoisonError::into_inner).contains(gateway)
+    }
+
     /// The gateway is gone. Calls that are under way end as they would.
     pub fn close(&self, gateway: &GatewayName) {
         self.open.write().unwrap_or_else(PoisonError::into_inner).remove(gateway);
+        self.examined.write().unwrap_or_else(PoisonError::into_inner).remove(gateway);
         self.tell(gateway);
     }
 
@@ -85,6 +98,18 @@ mod tests {
             schema: "claude_gateway".to_owned(),
             ca_pem: None,
         }
+    }
+
+    #[test]
+    fn that_a_gateway_was_looked_at_is_news_once() {
+        let stores = Stores::default();
+        let gateway = GatewayName { namespace: "a".to_owned(), name: "b".to_owned() };
+        let mut news = stores.news();
+        assert!(!stores.was_examined(&gateway));
+        (0..3).for_each(|_| stores.examined(&gateway));
+        assert!(stores.was_examined(&gateway) && news.try_recv().is_ok() && news.try_recv().is_err());
+        stores.close(&gateway);
+        assert!(!stores.was_examined(&gateway));
     }
 
     #[tokio::test]

@@ -73,6 +73,36 @@ pub(crate) async fn pod(stage: &Stage, identity: &OpenIdProvider, provider: &Pro
     config.start().await.unwrap()
 }
 
+/// C10: an operator that starts tells each policy once, and one that starts anew tells nobody anything.
+#[tokio::test]
+async fn c10_a_policy_is_told_once_and_not_again_by_the_next_operator() {
+    let stage = Stage::empty().await;
+    let names: Vec<_> = (0..20).map(|number| format!("p{number}")).collect();
+    let policies = names.iter().map(|name| stage.policy(name, json!({ "match": { "groups": [name] } })));
+    stage.apply(&[vec![stage.secret(), stage.gateway(json!({}))], policies.collect()].concat()).await;
+    let statuses = |mark| {
+        let calls = stage.writes_since(mark).into_iter();
+        calls.filter(|call| call.resource == "userpolicies" && call.subresource == "status").count()
+    };
+    let mark = stage.plane.mark();
+    let operator = stage.operator(&ALONE).await;
+    for name in &names {
+        stage.policy_becomes(name, "Synced", "True", "Stored").await;
+    }
+    stage.until_settled().await;
+    assert_eq!(statuses(mark), names.len());
+    operator.kill().await;
+
+    let mark = stage.plane.mark();
+    let _operator = stage.operator(&ALONE).await;
+    eventually("it has looked at the gateway", async || {
+        stage.calls_since(mark).iter().any(|call| call.resource == "deployments" && call.verb == "get")
+    })
+    .await;
+    stage.until_settled().await;
+    assert_eq!(statuses(mark), 0);
+}
+
 #[tokio::test]
 async fn policies_become_rows_and_rows_end_with_them() {
     let (stage, _operator) = Stage::with_gateway().await;

@@ -6,7 +6,8 @@
 mod place;
 
 use std::{
-    collections::HashSet,
+    cmp::Reverse,
+    collections::{BTreeMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -32,6 +33,7 @@ pub(crate) async fn measure(policies: usize) -> Result<()> {
     let process = operator.process()?;
     let (first, all) = cold_start(&place, begun, gateways * (policies / gateways)).await?;
     let (resident, peak, cold_cpu) = (process.resident()?, process.peak()?, process.cpu_seconds());
+    let asked = asked(place.plane.calls_since(begun.0)?, &place.user());
     until_at_rest(&place).await?;
     let mut edits = edits(&place).await?;
     until_at_rest(&place).await?;
@@ -54,7 +56,26 @@ pub(crate) async fn measure(policies: usize) -> Result<()> {
         mebibytes(process.resident()?),
         mebibytes(process.peak()?)
     );
+    println!(
+        "\n### What the API server was asked during the cold start\n\n| | the operator | others |\n|---|---:|---:|"
+    );
+    for (what, [own, others]) in asked {
+        println!("| {what} | {own} | {others} |");
+    }
     Ok(())
+}
+
+/// Requests by verb and kind, the operator's own and all others'; those that came at least a hundred times.
+fn asked(calls: Vec<Call>, user: &str) -> Vec<(String, [usize; 2])> {
+    let mut asked = BTreeMap::<_, [usize; 2]>::new();
+    for call in calls {
+        let what = [&*call.verb, &*call.resource, &*call.subresource].join(" ");
+        asked.entry(what).or_default()[usize::from(call.user != user)] += 1;
+    }
+    asked.retain(|_, [own, others]| *own + *others >= 100);
+    let mut asked: Vec<_> = asked.into_iter().collect();
+    asked.sort_by_key(|(_, [own, others])| Reverse(*own + *others));
+    asked
 }
 
 /// How long until the first policy has its status, and until all have.
