@@ -6,7 +6,10 @@
 //! was passed on.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -182,7 +185,7 @@ impl Attempts<'_> {
         if let Some(kept) = pool.take(now) {
             match kept.send(self.outgoing(target, upstream, has_all)?).await {
                 Ok(received) => return Ok(received),
-                Err(SendError::Stale) => {}
+                Err(SendError::Stale) => has_all.store(false, Ordering::Relaxed),
                 Err(error) => return Err(describe(&error)),
             }
         }

@@ -34,6 +34,10 @@ enum State {
         size: u64,
         digits: u8,
     },
+    /// White space after a size (RFC 9112 section 7.1.1).
+    Space {
+        size: u64,
+    },
     Extension {
         size: u64,
     },
@@ -110,8 +114,10 @@ impl Body {
 
     fn weigh(&mut self) {
         match self.state {
-            State::Extension { .. } | State::InTrailer if self.beside == 0 => self.state = State::Broken,
-            State::Extension { .. } | State::InTrailer => self.beside -= 1,
+            State::Space { .. } | State::Extension { .. } | State::InTrailer => match self.beside.checked_sub(1) {
+                Some(left) => self.beside = left,
+                None => self.state = State::Broken,
+            },
             State::Chunk(_) => self.beside = BESIDE,
             _ => {}
         }
@@ -135,8 +141,11 @@ impl State {
                 let digit = char::from(byte).to_digit(16).unwrap_or_default();
                 Self::Size { size: size << 4 | u64::from(digit), digits: digits + 1 }
             }
-            (Self::Size { size, digits: 1.. } | Self::Extension { size }, b'\r') => Self::SizeLf { size },
-            (Self::Size { size, digits: 1.. }, b';' | b' ' | b'\t') => Self::Extension { size },
+            (Self::Size { size, digits: 1.. } | Self::Space { size } | Self::Extension { size }, b'\r') => {
+                Self::SizeLf { size }
+            }
+            (Self::Size { size, digits: 1.. } | Self::Space { size }, b' ' | b'\t') => Self::Space { size },
+            (Self::Size { size, digits: 1.. } | Self::Space { size }, b';') => Self::Extension { size },
             (Self::SizeLf { size: 0 }, b'\n') | (Self::TrailerLf, b'\n') => Self::Trailer,
             (Self::SizeLf { size }, b'\n') => Self::Chunk(size),
             (Self::ChunkCr, b'\r') => Self::ChunkLf,
@@ -195,6 +204,7 @@ mod tests {
             "1\nx\r\n",
             "1\rx",
             "1;x\nx\r\n",
+            "1 2\r\nx\r\n",
             "1\r\nxy\r\n",
             "1\r\nx\n",
             "1\r\nx\r1",

@@ -4,6 +4,7 @@ use std::{
     future::poll_fn,
     io, mem,
     task::{Context, Poll, ready},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -16,6 +17,10 @@ use super::{
     wire::Wire,
 };
 use crate::upstream::Spliced;
+
+/// How soon a closed connection tells that it was closed already. Whoever is silent for longer may have been at work on the
+/// request, which is then not sent again.
+const AGE: Duration = Duration::from_secs(1);
 
 /// A connection on which nothing is under way.
 pub struct Connection {
@@ -93,6 +98,7 @@ impl Connection {
     /// Sends and waits for the response head. An upstream may answer before it has all of the request, which goes on meanwhile.
     pub async fn send(mut self, request: Request<Spliced>) -> Result<Received, SendError> {
         let was_used = mem::replace(&mut self.was_used, true);
+        let begun = Instant::now();
         let mut request = Some(request);
         let mut outgoing = Outgoing::default();
         // An upstream that refuses a request unread may close its ear before it speaks: what it says still comes.
@@ -115,9 +121,15 @@ impl Connection {
             }))
         });
         match answer.await {
+            // Some servers say so when they close a connection that was idle (RFC 9110 section 15.5.9).
+            Ok((head, _)) if was_used && head.status == StatusCode::REQUEST_TIMEOUT && !head.is_kept => {
+                Err(SendError::Stale)
+            }
             Ok((head, rest)) => Ok(Received::new(self, outgoing, head, rest)),
-            Err(error) if was_used && !heard.anything && error.may_be_the_connections_age() => Err(SendError::Stale),
-            Err(error) => Err(error),
+            Err(error) => {
+                let may_be_its_age = was_used && !heard.anything && begun.elapsed() < AGE;
+                Err(if may_be_its_age && error.may_be_the_connections_age() { SendError::Stale } else { error })
+            }
         }
     }
 }
@@ -213,7 +225,12 @@ impl Reply {
                 return Poll::Ready(Taken::Broken(Bytes::new()));
             }
         }
-        let content = mem::take(content).into();
+        let mut content = mem::take(content);
+        // Who frames little content with much else shall not have it kept.
+        if content.len() < content.capacity() / 4 {
+            content.shrink_to_fit();
+        }
+        let content = content.into();
         Poll::Ready(match &self.body {
             body if body.is_over() => Taken::Last(content),
             body if body.is_broken() => Taken::Broken(content),

@@ -65,6 +65,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Head>, HeadError> {
         return if bytes.len() >= LONGEST { Err(HeadError::TooLong) } else { Ok(None) };
     };
     let status = StatusCode::from_u16(response.code.unwrap_or_default()).map_err(|_| httparse::Error::Status)?;
+    if length > LONGEST {
+        return Err(HeadError::TooLong);
+    }
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(HeadError::Switched);
     }
@@ -99,15 +102,19 @@ fn framing(status: StatusCode, headers: &mut HeaderMap) -> Result<(Framing, bool
         _ => return Err(HeadError::Coding),
     }
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    match (lengths.next(), lengths.next()) {
-        (None, _) => Ok((Framing::UntilClose, false)),
-        (Some(length), None) => {
-            let digits = length.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-            let length = digits.and_then(|digits| digits.parse().ok()).ok_or(HeadError::Length)?;
-            Ok((Framing::Counted(length), false))
+    let Some(length) = lengths.next() else { return Ok((Framing::UntilClose, false)) };
+    let digits = length.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let counted = digits.and_then(|digits| digits.parse().ok()).ok_or(HeadError::Length)?;
+    match lengths.next() {
+        None => {}
+        // Said twice, it is passed on once (RFC 9110 section 8.6).
+        Some(second) if second == length && lengths.all(|other| other == length) => {
+            let once = length.clone();
+            headers.insert(header::CONTENT_LENGTH, once);
         }
-        _ => Err(HeadError::Length),
+        Some(_) => return Err(HeadError::Length),
     }
+    Ok((Framing::Counted(counted), false))
 }
 
 fn closes(headers: &HeaderMap) -> bool {
@@ -133,6 +140,7 @@ mod tests {
         };
         assert_eq!(framing("content-length: 12\r\n"), (Framing::Counted(12), true));
         assert_eq!(framing("Transfer-Encoding: Chunked\r\n"), (Framing::Chunked, true));
+        assert_eq!(framing("content-length: 12\r\nContent-Length: 12\r\n"), (Framing::Counted(12), true));
         assert_eq!(framing("content-length: 12\r\nconnection: x, Close\r\n"), (Framing::Counted(12), false));
         assert_eq!(framing("content-length: 12\r\ntransfer-encoding: chunked\r\n"), (Framing::Chunked, false));
         assert_eq!(framing(""), (Framing::UntilClose, false));
@@ -145,8 +153,10 @@ mod tests {
 
     #[test]
     fn a_count_beside_chunks_reaches_nobody() {
-        let head = head("HTTP/1.1 200 OK\r\ncontent-length: 12\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
-        assert_eq!(head.headers.get(header::CONTENT_LENGTH), None);
+        let beside = head("HTTP/1.1 200 OK\r\ncontent-length: 12\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
+        assert_eq!(beside.headers.get(header::CONTENT_LENGTH), None);
+        let twice = head("HTTP/1.1 200 OK\r\ncontent-length: 12\r\ncontent-length: 12\r\n\r\n").unwrap();
+        assert_eq!(twice.headers.get_all(header::CONTENT_LENGTH).iter().count(), 1);
     }
 
     #[test]
@@ -181,6 +191,7 @@ mod tests {
         assert_eq!((head.length, head.status, head.headers.len()), (whole, StatusCode::OK, 3));
         let endless = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(LONGEST));
         assert_eq!(read(endless.as_bytes()).err(), Some(HeadError::TooLong));
+        assert_eq!(read((endless + "\r\n\r\n").as_bytes()).err(), Some(HeadError::TooLong), "however it was cut");
     }
 
     #[test]

@@ -50,14 +50,15 @@ impl Outgoing {
                 outgoing.parts.drain(..).for_each(|part| text.extend_from_slice(&part));
                 taken = wire.poll_write(cx, &[IoSlice::new(text)]);
             }
-            let taken = match taken {
-                Poll::Ready(taken) => taken?,
-                Poll::Pending => 0,
+            let (taken, written) = match taken {
+                Poll::Ready(Ok(taken)) => (taken, Ok(())),
+                Poll::Ready(Err(error)) => (0, Err(error)),
+                Poll::Pending => (0, Ok(())),
             };
             if taken < text.len() {
                 outgoing.parts.push_front(Bytes::copy_from_slice(&text[taken..]));
             }
-            Ok(())
+            written
         });
         (outgoing, written)
     }

@@ -56,10 +56,11 @@ impl Wire {
 
     /// The other side has said nothing that was not read: neither its end nor anything unasked for.
     pub(super) fn is_silent(&self) -> bool {
-        let tcp = match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
+        let (tcp, is_read) = match self {
+            Self::Plain(tcp) => (tcp, true),
+            // Its end, or more, may have come in one piece with the last reply.
+            Self::Tls(tls) => (tls.get_ref().0, tls.get_ref().1.wants_read()),
         };
-        matches!(tcp.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        is_read && matches!(tcp.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 }

@@ -132,6 +132,12 @@ async fn only_a_kept_connection_that_says_nothing_is_stale() {
         (None, "HTTP/1.1 200", "within its response head"),
         (None, "nonsense\r\n", "not HTTP/1.1"),
         (Some("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"), "", "kept connection"),
+        (
+            Some("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
+            "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+            "kept connection",
+        ),
+        (Some("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n", "without an answer"),
         (Some("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"), "HTTP/1.1 200", "within its response head"),
     ] {
         let (mut connection, mut other) = pair().await;
@@ -148,6 +154,20 @@ async fn only_a_kept_connection_that_says_nothing_is_stale() {
         server.await.unwrap();
         assert!(error.contains(expected), "{then}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_ends_late_may_have_been_at_work() {
+    let (mut connection, mut other) = pair().await;
+    other.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    connection = whole(connection.send(asking(b"ask")).await.unwrap()).await.1.unwrap();
+    hear(&mut other, "ask").await;
+    let server = tokio::spawn(async move {
+        hear(&mut other, "ask").await;
+        sleep(AGE).await;
+    });
+    assert!(matches!(connection.send(asking(b"ask")).await, Err(SendError::Closed)));
+    server.await.unwrap();
 }
 
 /// Larger than all buffers of the two sockets.
