@@ -79,9 +79,13 @@ impl AuditLog {
     /// Each request once, in the order of their first lines.
     pub(super) fn since(&self, mark: Mark) -> Result<Vec<Call>> {
         let mut file = File::open(&self.0).context("the audit log")?;
-        file.seek(SeekFrom::Start(mark.0))?;
-        let mut text = String::new();
-        file.read_to_string(&mut text)?;
+        // A mark may lie within a line that was being written then: its request was answered later.
+        let before = mark.0.min(LONGEST);
+        file.seek(SeekFrom::Start(mark.0 - before))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let before = bytes.iter().take(usize::try_from(before)?).rposition(|byte| *byte == b'\n');
+        let text = String::from_utf8(bytes.split_off(before.map_or(0, |end| end + 1)))?;
         // A line that is being written has no end yet.
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         calls(whole)
@@ -105,6 +109,9 @@ struct Line {
     response_status: Value,
     request_received_timestamp: DateTime<Utc>,
 }
+
+/// Longer than a line is.
+const LONGEST: u64 = 1024 * 1024;
 
 fn calls(lines: &str) -> Result<Vec<Call>> {
     let mut seen = HashSet::new();
@@ -141,6 +148,27 @@ impl From<Line> for Call {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_was_being_written_at_the_mark_is_told_whole() {
+        let home = tempfile::tempdir().unwrap();
+        let (audit, line) = (AuditLog(home.path().join("audit.log")), |id: &str| {
+            format!(
+                r#"{{"auditID":"{id}","requestURI":"/{id}","verb":"get","user":{{}},"requestReceivedTimestamp":"2026-11-01T10:00:00.000000Z"}}"#
+            ) + "\n"
+        });
+        let (first, second) = (line("a"), line("b"));
+        for (written, told) in
+            [(first.len(), vec!["/b"]), (first.len() + 9, vec!["/b"]), (9, vec!["/a", "/b"]), (0, vec!["/a", "/b"])]
+        {
+            let all = [&*first, &second].concat();
+            std::fs::write(&audit.0, &all[..written]).unwrap();
+            let mark = audit.mark();
+            std::fs::write(&audit.0, &all).unwrap();
+            let calls = audit.since(mark).unwrap();
+            assert_eq!(calls.iter().map(|call| &*call.uri).collect::<Vec<_>>(), told, "{written}");
+        }
+    }
 
     #[test]
     fn a_watch_that_began_and_ended_is_one_call() {
