@@ -52,6 +52,7 @@ pub struct Attempts<'r> {
     pub route: &'r GrantedModel,
 }
 
+#[expect(clippy::large_enum_variant, reason = "it is made once and taken apart at once, mostly the large one")]
 enum Tried {
     Answered(Answered),
     /// With the seconds of its `retry-after`.
