@@ -1,5 +1,5 @@
-//! Wherever a network cuts a reply's body, its content and its end are the same, and what was content once is content still when
-//! it is sent in other chunks.
+//! Wherever a network cuts a reply's body, its content and its end are the same, and what was content once is content still
+//! when it is sent in other chunks.
 
 #![no_main]
 

@@ -50,6 +50,9 @@ impl Call {
     }
 }
 
+/// Longer than a line is.
+const LONGEST: u64 = 1024 * 1024;
+
 /// The log's file.
 #[derive(Debug, Clone)]
 pub(super) struct AuditLog(PathBuf);
@@ -109,9 +112,6 @@ struct Line {
     response_status: Value,
     request_received_timestamp: DateTime<Utc>,
 }
-
-/// Longer than a line is.
-const LONGEST: u64 = 1024 * 1024;
 
 fn calls(lines: &str) -> Result<Vec<Call>> {
     let mut seen = HashSet::new();

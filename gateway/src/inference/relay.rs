@@ -1,8 +1,9 @@
 //! A reply on its way to the client: the upstream's bytes, the connection that brings them, and the tap that watches.
 //!
-//! The body reads its own upstream connection, and what one read brings is one write; see [`crate::upstream::http1`]. Events are passed on whole: what follows the last blank line waits for its rest, so a
-//! stream that breaks ends with an `event: error` that a client can parse, never within a frame. A client that does not read
-//! stops the upstream: nothing is taken while its socket is full.
+//! The body reads its own upstream connection, and what one read brings is one write; see [`crate::upstream::http1`].
+//! Events are passed on whole: what follows the last blank line waits for its rest, so a stream that breaks ends with an
+//! `event: error` that a client can parse, never within a frame. A client that does not read stops the upstream: nothing is
+//! taken while its socket is full.
 
 use std::{
     pin::Pin,

@@ -160,13 +160,13 @@ impl Policies {
         let set = build(validate(&world));
         let (outcome, again) = match world.store {
             Err(away) => {
-                let is_open = self.stores.get(gateway).is_some();
-                let has_lasted = match is_there && is_open {
+                let has_store = is_there && self.stores.get(gateway).is_some();
+                let has_lasted = match has_store {
                     true => memory.failed(),
                     // Whoever has just begun has not looked at the gateway, and is heard of when it has.
                     false => !is_there || self.stores.was_examined(gateway),
                 };
-                (Outcome::Away { away, has_lasted }, if is_there && is_open { TROUBLE } else { AT_REST })
+                (Outcome::Away { away, has_lasted }, if has_store { TROUBLE } else { AT_REST })
             }
             Ok(store) => match apply(self, &store, &set, &mut memory).await {
                 Ok(applied) => {

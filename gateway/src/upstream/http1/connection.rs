@@ -12,7 +12,7 @@ use http::{HeaderMap, Request, StatusCode};
 
 use super::{
     body::{Body, Framing},
-    head::{self, HeadError},
+    head::{self, Head, HeadError},
     outgoing::Outgoing,
     wire::Wire,
 };
@@ -76,11 +76,11 @@ impl SendError {
     fn may_be_the_connections_age(&self) -> bool {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
         match self {
-            Self::Stale | Self::Closed => true,
+            Self::Closed => true,
             Self::Broken(error) => {
                 matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
             }
-            Self::Cut | Self::Head(_) => false,
+            Self::Stale | Self::Cut | Self::Head(_) => false,
         }
     }
 }
@@ -99,16 +99,11 @@ impl Connection {
     pub async fn send(mut self, request: Request<Spliced>) -> Result<Received, SendError> {
         let was_used = mem::replace(&mut self.was_used, true);
         let begun = Instant::now();
-        let mut request = Some(request);
-        let mut outgoing = Outgoing::default();
+        let mut outgoing = Outgoing::of(request);
         // An upstream that refuses a request unread may close its ear before it speaks: what it says still comes.
         let mut unheard = None;
         let mut heard = Heard::default();
         let answer = poll_fn(|cx| {
-            if let Some(request) = request.take() {
-                let (begun, written) = Outgoing::begin(request, &mut self.wire, cx);
-                (outgoing, unheard) = (begun, written.err());
-            }
             if unheard.is_none()
                 && let Poll::Ready(Err(error)) = outgoing.poll(&mut self.wire, cx)
             {
@@ -122,10 +117,10 @@ impl Connection {
         });
         match answer.await {
             // Some servers say so when they close a connection that was idle (RFC 9110 section 15.5.9).
-            Ok((head, _)) if was_used && head.status == StatusCode::REQUEST_TIMEOUT && !head.is_kept => {
+            Ok(Answer { head, .. }) if was_used && head.status == StatusCode::REQUEST_TIMEOUT && !head.is_kept => {
                 Err(SendError::Stale)
             }
-            Ok((head, rest)) => Ok(Received::new(self, outgoing, head, rest)),
+            Ok(answer) => Ok(Received::new(self, outgoing, answer)),
             Err(error) => {
                 let may_be_its_age = was_used && !heard.anything && begun.elapsed() < AGE;
                 Err(if may_be_its_age && error.may_be_the_connections_age() { SendError::Stale } else { error })
@@ -143,7 +138,11 @@ struct Heard {
 }
 
 /// A response head, and what came with it of the body.
-type Answer = (head::Head, (Body, Vec<u8>));
+struct Answer {
+    head: Head,
+    body: Body,
+    content: Vec<u8>,
+}
 
 impl Heard {
     fn poll(&mut self, wire: &mut Wire, cx: &mut Context<'_>) -> Poll<Result<Answer, SendError>> {
@@ -175,7 +174,7 @@ impl Heard {
                 let mut body = Body::new(head.framing);
                 let mut content = Vec::with_capacity(bytes.len());
                 body.decode(bytes, &mut content);
-                return Ok(Some((head, (body, content))));
+                return Ok(Some(Answer { head, body, content }));
             }
         }
         self.partial.extend_from_slice(bytes);
@@ -184,8 +183,8 @@ impl Heard {
 }
 
 impl Received {
-    fn new(connection: Connection, outgoing: Outgoing, head: head::Head, (body, content): (Body, Vec<u8>)) -> Self {
-        let head::Head { status, headers, framing, is_kept, .. } = head;
+    fn new(connection: Connection, outgoing: Outgoing, Answer { head, body, content }: Answer) -> Self {
+        let Head { status, headers, framing, is_kept, .. } = head;
         let length = match framing {
             Framing::Counted(length) => Some(length),
             Framing::Chunked | Framing::UntilClose => None,

@@ -1,4 +1,8 @@
 //! The heads of a request and of its reply (RFC 9112 sections 3 to 6).
+//!
+//! Where a body ends is said once: for a request by us, whatever its headers say; for a reply by one length or by its chunks, and a
+//! head that could be read in two ways is refused. Taken for less or more than it is, a body would become part of the next reply,
+//! which is another person's.
 
 use std::mem::MaybeUninit;
 
@@ -37,8 +41,12 @@ pub enum HeadError {
     Coding,
 }
 
-/// Appends a request's head, with the length of its body.
-pub(super) fn write(head: &request::Parts, length: usize, text: &mut Vec<u8>) {
+/// Room for the head of a usual request.
+const USUAL: usize = 1024;
+
+/// A request's head, with the length of its body.
+pub(super) fn written(head: &request::Parts, length: usize) -> Vec<u8> {
+    let mut text = Vec::with_capacity(USUAL);
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     for part in [head.method.as_str(), " ", path, " HTTP/1.1\r\n"] {
         text.extend_from_slice(part.as_bytes());
@@ -49,6 +57,7 @@ pub(super) fn write(head: &request::Parts, length: usize, text: &mut Vec<u8>) {
         }
     }
     text.extend_from_slice(format!("content-length: {length}\r\n\r\n").as_bytes());
+    text
 }
 
 /// What the connection says itself.
@@ -118,8 +127,9 @@ fn framing(status: StatusCode, headers: &mut HeaderMap) -> Result<(Framing, bool
 }
 
 fn closes(headers: &HeaderMap) -> bool {
-    let options = headers.get_all(header::CONNECTION).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
-    options.into_iter().any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+    let mut options =
+        headers.get_all(header::CONNECTION).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
 #[cfg(test)]
@@ -198,8 +208,7 @@ mod tests {
     fn a_request_says_its_length_once_whatever_it_was_given() {
         let request = Request::post("/v1/messages?beta=true").header("host", "h").header("content-length", "99");
         let request = request.header("connection", "close").header("transfer-encoding", "chunked").header("x", "y");
-        let mut text = Vec::new();
-        write(&request.body(()).unwrap().into_parts().0, 12, &mut text);
+        let text = written(&request.body(()).unwrap().into_parts().0, 12);
         let expected = "POST /v1/messages?beta=true HTTP/1.1\r\nhost: h\r\nx: y\r\ncontent-length: 12\r\n\r\n";
         assert_eq!(String::from_utf8(text).unwrap(), expected);
     }

@@ -1,7 +1,9 @@
-//! A request on its way to the upstream.
+//! A request on its way to the upstream: its head and its body, as far as the socket has not taken them.
+//!
+//! Invariant: only what was written and flushed whole counts as sent. Whoever asks whether the upstream has the request, to charge
+//! for it or to use the connection again, may be told no where it has, and never yes where it has not.
 
 use std::{
-    cell::RefCell,
     collections::VecDeque,
     io::{self, IoSlice},
     sync::{
@@ -17,16 +19,9 @@ use http::Request;
 use super::{head, wire::Wire};
 use crate::upstream::Spliced;
 
-/// A request no longer than this is written as one piece.
-const SMALL: usize = 4096;
-/// How many pieces one write takes.
+/// How many pieces one write takes: the head, and a body with a span replaced.
 const PIECES: usize = 4;
 
-thread_local! {
-    static TEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-#[derive(Default)]
 pub(super) struct Outgoing {
     /// What the socket has not taken yet.
     parts: VecDeque<Bytes>,
@@ -36,31 +31,12 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Writes what the socket takes at once.
-    pub(super) fn begin(request: Request<Spliced>, wire: &mut Wire, cx: &mut Context<'_>) -> (Self, io::Result<()>) {
+    pub(super) fn of(request: Request<Spliced>) -> Self {
         let (head, body) = request.into_parts();
         let length = body.length();
-        let (parts, is_sent) = body.into_parts();
-        let mut outgoing = Self { parts, is_flushed: false, is_sent };
-        let written = TEXT.with_borrow_mut(|text| {
-            text.clear();
-            head::write(&head, length, text);
-            let mut taken = Poll::Pending;
-            if text.len() + length <= SMALL {
-                outgoing.parts.drain(..).for_each(|part| text.extend_from_slice(&part));
-                taken = wire.poll_write(cx, &[IoSlice::new(text)]);
-            }
-            let (taken, written) = match taken {
-                Poll::Ready(Ok(taken)) => (taken, Ok(())),
-                Poll::Ready(Err(error)) => (0, Err(error)),
-                Poll::Pending => (0, Ok(())),
-            };
-            if taken < text.len() {
-                outgoing.parts.push_front(Bytes::copy_from_slice(&text[taken..]));
-            }
-            written
-        });
-        (outgoing, written)
+        let (mut parts, is_sent) = body.into_parts();
+        parts.push_front(head::written(&head, length).into());
+        Self { parts, is_flushed: false, is_sent }
     }
 
     /// Ready when the socket has taken everything.

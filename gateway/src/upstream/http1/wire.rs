@@ -1,4 +1,7 @@
-//! The bytes to and from an upstream.
+//! The bytes to and from an upstream, and whether it has fallen silent.
+//!
+//! Each thread has one place to read into. What is read is understood before anything else is read on that thread, so whoever
+//! takes it must not read another wire meanwhile.
 
 use std::{
     cell::RefCell,
@@ -13,11 +16,13 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
+use crate::small_write;
+
 /// Bounds what one reply can hold here while its client is slow.
 const READ: usize = 16 * 1024;
 
 thread_local! {
-    /// What is read stays here only until it is understood, so that a reply that waits holds nothing.
+    /// So that a reply that waits holds nothing.
     static PLACE: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into());
 }
 
@@ -41,6 +46,13 @@ impl Wire {
     }
 
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if let Some(written) = small_write::as_one(pieces, |bytes| self.poll_pieces(cx, &[IoSlice::new(bytes)])) {
+            return written;
+        }
+        self.poll_pieces(cx, pieces)
+    }
+
+    fn poll_pieces(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, pieces),
             Self::Tls(tls) => Pin::new(tls.as_mut()).poll_write_vectored(cx, pieces),

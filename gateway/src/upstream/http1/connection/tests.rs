@@ -10,6 +10,8 @@ use tokio::{
 
 use super::*;
 
+mod tls;
+
 /// A connection, and its other end.
 async fn pair() -> (Connection, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
