@@ -32,7 +32,7 @@ use crate::{
         scope::Scope,
         settings::Settings,
     },
-    gateway::{controller, drift::Memory, issuer::Issuers, kinds::OPTIONAL, probe::Prober, reconcile::Context},
+    gateway::{controller, drift::Memory, issuer::Issuers, kinds::OPTIONAL, probe::Prober, reconcile::Context, sight::Sights},
     policy::Policies,
     store::Stores,
 };
@@ -140,6 +140,7 @@ async fn lead(
         events: events.clone(),
         metrics: metrics.clone(),
         memory: Memory::default(),
+        sights: Sights::default(),
         default_image: settings.gateway_image.clone(),
     });
     controllers.spawn(controller::discover(context.clone(), Duration::from_secs(settings.api_look_seconds)));

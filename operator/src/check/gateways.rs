@@ -1,7 +1,10 @@
 //! The gateways that the operator may read: what each refers to, its database, its identity provider, its name and its
 //! certificate.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crds::{ClaudeGateway, gateway::exposure::Tls};
 use gateway_egress::{Egress, SystemResolver};
@@ -15,6 +18,7 @@ use crate::{
         dereference::dereference,
         issuer::Question,
         kinds::OPTIONAL,
+        sight::Sights,
         validate::{PodRole, ValidatedGateway, validate},
     },
 };
@@ -57,7 +61,9 @@ struct Means<'a> {
 
 impl Means<'_> {
     async fn judge(&self, called: &str, gateway: &ClaudeGateway) -> Vec<Finding> {
-        let world = match dereference(self.client, self.discovery, gateway).await {
+        let sights = Sights::default();
+        let sight = sights.of(self.client, gateway, Instant::now());
+        let world = match dereference(&sight, self.discovery, gateway).await {
             Ok(world) => world,
             Err(error) => {
                 return vec![Finding::Bad(format!("{called}: what it refers to cannot be read ({error}): try again"))];

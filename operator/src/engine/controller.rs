@@ -218,7 +218,7 @@ impl<K: Reconcilable, Gone: Fn(&ObjectMeta)> Main<K, Gone> {
 }
 
 /// Everything of an object but its status and who wrote what when.
-fn mark(meta: &ObjectMeta) -> u64 {
+pub fn mark(meta: &ObjectMeta) -> u64 {
     let mut hasher = DefaultHasher::new();
     (&meta.uid, meta.generation, &meta.labels, &meta.annotations, &meta.finalizers).hash(&mut hasher);
     meta.deletion_timestamp.is_some().hash(&mut hasher);

@@ -22,6 +22,13 @@ impl Scope {
         }
     }
 
+    pub fn holds(&self, namespace: &str) -> bool {
+        match self {
+            Self::Cluster => true,
+            Self::Namespace(own) => own == namespace,
+        }
+    }
+
     pub fn api<K>(&self, client: &Client) -> Api<K>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,

@@ -5,7 +5,7 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
-    Api, Client,
+    Api,
     api::{DeleteParams, Patch, PatchParams, Preconditions},
     core::DynamicObject,
 };
@@ -16,6 +16,7 @@ use super::{
     condition::{Finding, Reason},
     drift::{Memory, seal},
     kinds::{self, Kind, MANAGER},
+    sight::{Seen, Sight, Watched},
     validate::{Identity, ValidatedGateway},
 };
 
@@ -86,17 +87,21 @@ impl Applied {
 }
 
 pub async fn apply(
-    client: &Client,
+    sight: &Sight<'_>,
     gateway: &ValidatedGateway,
     desired: &Desired,
     memory: &Memory,
 ) -> Result<Applied, ApplyError> {
-    let work = Work { client, identity: &gateway.identity, memory };
+    let work = Work { sight, identity: &gateway.identity, memory };
     let mut found = Vec::with_capacity(desired.objects.len());
     for planned in &desired.objects {
         found.push(work.look(planned.kind, planned.name()).await?);
     }
     let surplus = work.surplus(gateway, desired).await?;
+    let found = match surplus.is_empty() && work.all_in_step(desired, &found)? {
+        true => found.into_iter().map(|seen| seen.object).collect(),
+        false => work.afresh(desired, found).await?,
+    };
     let mut applied = Applied { deployment: None, waits: false, writes: 0 };
     for (planned, live) in desired.objects.iter().zip(found) {
         work.bring(planned, live, desired.held, &mut applied).await?;
@@ -113,28 +118,67 @@ pub async fn apply(
 
 /// What each step needs.
 struct Work<'a> {
-    client: &'a Client,
+    sight: &'a Sight<'a>,
     identity: &'a Identity,
     memory: &'a Memory,
 }
 
 impl Work<'_> {
     fn api(&self, kind: Kind) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), &self.identity.namespace, &kind.resource())
+        Api::namespaced_with(self.sight.client.clone(), &self.identity.namespace, &kind.resource())
     }
 
-    async fn get(&self, kind: Kind, name: &str) -> Result<Option<DynamicObject>, ApplyError> {
-        let found = self.api(kind).get_opt(name).await;
+    async fn get(&self, kind: Kind, name: &str) -> Result<Seen<DynamicObject>, ApplyError> {
+        let found = self.sight.get(Watched::Owned(kind), &self.api(kind), name).await;
         found.map_err(|source| ApplyError::Api { kind, name: name.to_owned(), verb: "read", source })
     }
 
     /// Ours, or nobody's.
-    async fn look(&self, kind: Kind, name: &str) -> Result<Option<DynamicObject>, ApplyError> {
+    async fn look(&self, kind: Kind, name: &str) -> Result<Seen<DynamicObject>, ApplyError> {
         let live = self.get(kind, name).await?;
-        match live.as_ref().is_none_or(|live| kinds::owned_by(&live.metadata, &self.identity.uid)) {
-            true => Ok(live),
+        self.is_free(kind, name, live.object.as_ref()).map(|()| live)
+    }
+
+    fn is_free(&self, kind: Kind, name: &str, live: Option<&DynamicObject>) -> Result<(), ApplyError> {
+        match live.is_none_or(|live| kinds::owned_by(&live.metadata, &self.identity.uid)) {
+            true => Ok(()),
             false => Err(ApplyError::NameConflict { kind, name: name.to_owned() }),
         }
+    }
+
+    /// There is nothing to write.
+    fn all_in_step(&self, desired: &Desired, found: &[Seen<DynamicObject>]) -> Result<bool, ApplyError> {
+        for (planned, seen) in desired.objects.iter().zip(found) {
+            let (kind, name) = (planned.kind, planned.name());
+            let json = |source| ApplyError::Json { kind, name: name.to_owned(), source };
+            let Some(live) = &seen.object else { return Ok(false) };
+            if !self.memory.in_step(live, &seal(&planned.object).map_err(json)?).map_err(json)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What was remembered is read again.
+    async fn afresh(
+        &self,
+        desired: &Desired,
+        found: Vec<Seen<DynamicObject>>,
+    ) -> Result<Vec<Option<DynamicObject>>, ApplyError> {
+        let mut fresh = Vec::with_capacity(found.len());
+        for (planned, seen) in desired.objects.iter().zip(found) {
+            let (kind, name) = (planned.kind, planned.name());
+            let live = match seen.is_remembered {
+                false => seen.object,
+                true => {
+                    let live = self.sight.read(Watched::Owned(kind), &self.api(kind), name).await;
+                    live.map_err(|source| ApplyError::Api { kind, name: name.to_owned(), verb: "read", source })?
+                }
+            };
+            self.is_free(kind, name, live.as_ref())?;
+            fresh.push(live);
+        }
+        Ok(fresh)
     }
 
     /// What is ours and not asked for any more. What every gateway has is never surplus.
@@ -149,7 +193,7 @@ impl Work<'_> {
                 if desired.objects.iter().any(|planned| planned.kind == kind && planned.name() == name) {
                     continue;
                 }
-                let live = self.get(kind, &name).await?;
+                let live = self.get(kind, &name).await?.object;
                 let ours = live.filter(|live| {
                     let managed = live.metadata.labels.as_ref().and_then(|labels| labels.get(kinds::MANAGED_BY));
                     kinds::owned_by(&live.metadata, &self.identity.uid) && managed.is_some_and(|by| by == MANAGER)
@@ -218,7 +262,12 @@ impl Work<'_> {
 
     async fn patch(&self, kind: Kind, object: &DynamicObject, manager: &str) -> Result<DynamicObject, ApplyError> {
         let name = object.metadata.name.clone().unwrap_or_default();
-        let answer = self.api(kind).patch(&name, &PatchParams::apply(manager).force(), &Patch::Apply(object)).await;
+        let (watched, params) = (Watched::Owned(kind), PatchParams::apply(manager).force());
+        let asked = self.sight.asks(watched, &name);
+        let answer = self.api(kind).patch(&name, &params, &Patch::Apply(object)).await;
+        if let Ok(answer) = &answer {
+            self.sight.answered(watched, &name, asked, Some(answer));
+        }
         answer.map_err(|source| ApplyError::Api { kind, name, verb: "applied", source })
     }
 
@@ -228,6 +277,7 @@ impl Work<'_> {
         let preconditions = Preconditions { uid: object.metadata.uid.clone(), resource_version: None };
         let this = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
         self.memory.forget(object);
+        self.sight.asks(Watched::Owned(kind), &name);
         match self.api(kind).delete(&name, &this).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),

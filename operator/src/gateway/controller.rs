@@ -19,6 +19,7 @@ use super::{
     kinds::{self, Kind},
     reconcile::{Context, reconcile},
     references::References,
+    sight::Watched,
 };
 use crate::{
     engine::{
@@ -38,10 +39,10 @@ pub async fn run(context: Arc<Context>, surroundings: Arc<Surroundings>, scope: 
     let queue = controller.queue();
     let mut watches = JoinSet::new();
     for kind in Kind::ALL.into_iter().filter(|kind| kind.optional().is_none()) {
-        watches.spawn(owned(kind, scope.clone(), surroundings.clone(), queue.clone()));
+        watches.spawn(owned(kind, context.clone(), scope.clone(), surroundings.clone(), queue.clone()));
     }
-    watches.spawn(secrets(scope.clone(), surroundings.clone(), queue.clone()));
-    watches.spawn(config_maps(scope.clone(), surroundings.clone(), queue.clone()));
+    watches.spawn(secrets(context.clone(), scope.clone(), surroundings.clone(), queue.clone()));
+    watches.spawn(config_maps(context.clone(), scope.clone(), surroundings.clone(), queue.clone()));
     watches.spawn(optional(context.clone(), scope.clone(), surroundings, queue));
     let (forgetting, reconciling) = (context.clone(), context);
     let gone = move |meta: &ObjectMeta| forget(&forgetting, meta);
@@ -66,20 +67,43 @@ fn forget(context: &Context, meta: &ObjectMeta) {
         context.metrics.forget_condition(NAME, (&namespace, &name), condition);
     }
     context.events.forget(&uid);
+    context.sights.forget(&uid);
     context.prober.forget(&GatewayName { namespace, name }, &uid);
 }
 
-/// Objects of this kind that gateways own: only what they are called and who owns them is read.
-async fn owned(kind: Kind, scope: Scope, surroundings: Arc<Surroundings>, queue: Queue<ClaudeGateway>) {
+/// Objects of this kind that gateways own: only what they are called and who owns them is read. What the operator wrote itself
+/// is no news.
+async fn owned(
+    kind: Kind,
+    context: Arc<Context>,
+    scope: Scope,
+    surroundings: Arc<Surroundings>,
+    queue: Queue<ClaudeGateway>,
+) {
     let api = scope.dynamic::<PartialObjectMeta<DynamicObject>>(&surroundings.client, &kind.resource());
     let ours = watcher::Config::default().labels(&kinds::selection());
-    watch(api, ours, &surroundings.metrics, |event| match event {
-        Event::Apply(object) | Event::Delete(object) => owner(&object.metadata, &queue),
-        // Between two lists anything may have gone.
-        Event::InitDone => queue.ask_all(),
-        Event::Init | Event::InitApply(_) => {}
+    watch(api, ours, &surroundings.metrics, |event| {
+        let is_news = noted(&context, Watched::Owned(kind), &scope, &event);
+        match event {
+            Event::Apply(object) | Event::Delete(object) if is_news => owner(&object.metadata, &queue),
+            // Between two lists anything may have gone.
+            Event::InitDone => queue.ask_all(),
+            _ => {}
+        }
     })
     .await;
+}
+
+/// What the operator remembers goes by what it hears. True unless it knew that.
+fn noted<K>(context: &Context, watched: Watched, scope: &Scope, event: &Event<PartialObjectMeta<K>>) -> bool {
+    match event {
+        Event::Init => context.sights.lists(watched, scope),
+        Event::InitApply(_) => {}
+        Event::InitDone => context.sights.listens(watched, scope),
+        Event::Apply(object) => return context.sights.heard(watched, &object.metadata, false),
+        Event::Delete(object) => return context.sights.heard(watched, &object.metadata, true),
+    }
+    true
 }
 
 fn owner(meta: &ObjectMeta, queue: &Queue<ClaudeGateway>) {
@@ -89,11 +113,17 @@ fn owner(meta: &ObjectMeta, queue: &Queue<ClaudeGateway>) {
 }
 
 /// Secrets whose owner permits their use; of all others nothing is heard.
-async fn secrets(scope: Scope, surroundings: Arc<Surroundings>, queue: Queue<ClaudeGateway>) {
+async fn secrets(
+    context: Arc<Context>,
+    scope: Scope,
+    surroundings: Arc<Surroundings>,
+    queue: Queue<ClaudeGateway>,
+) {
     let (label, value) = PERMITTED_USE;
     let api = scope.api::<PartialObjectMeta<Secret>>(&surroundings.client);
     let permitted = watcher::Config::default().labels(&format!("{label}={value}"));
     watch(api, permitted, &surroundings.metrics, |event| {
+        noted(&context, Watched::Permitted, &scope, &event);
         let named = |gateway: &ClaudeGateway, name: &str| {
             References::of(&gateway.spec).names_secret(name) || kinds::certificate(&gateway.name_any()) == name
         };
@@ -102,9 +132,15 @@ async fn secrets(scope: Scope, surroundings: Arc<Surroundings>, queue: Queue<Cla
     .await;
 }
 
-async fn config_maps(scope: Scope, surroundings: Arc<Surroundings>, queue: Queue<ClaudeGateway>) {
+async fn config_maps(
+    context: Arc<Context>,
+    scope: Scope,
+    surroundings: Arc<Surroundings>,
+    queue: Queue<ClaudeGateway>,
+) {
     let api = scope.api::<PartialObjectMeta<ConfigMap>>(&surroundings.client);
     watch(api, watcher::Config::default(), &surroundings.metrics, |event| {
+        noted(&context, Watched::ConfigMaps, &scope, &event);
         referred(event, &queue, |gateway, name| References::of(&gateway.spec).names_config_map(name));
     })
     .await;
@@ -136,7 +172,7 @@ async fn optional(context: Arc<Context>, scope: Scope, surroundings: Arc<Surroun
                 continue;
             };
             watched.push(api);
-            watches.spawn(owned(kind, scope.clone(), surroundings.clone(), queue.clone()));
+            watches.spawn(owned(kind, context.clone(), scope.clone(), surroundings.clone(), queue.clone()));
             queue.ask_all();
         }
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -8,11 +8,12 @@ use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ConfigMap, Secret},
 };
-use kube::{Api, Client, ResourceExt, api::ObjectMeta, core::DynamicObject};
+use kube::{Api, ResourceExt, api::ObjectMeta, core::DynamicObject};
 
 use super::{
     kinds::{self, CERTIFICATE, Kind},
     references::References,
+    sight::{Sight, Watched},
 };
 use crate::engine::discovery::Discovery;
 
@@ -44,32 +45,37 @@ pub struct Dereferenced {
 }
 
 pub async fn dereference(
-    client: &Client,
+    sight: &Sight<'_>,
     discovery: &Discovery,
     gateway: &ClaudeGateway,
 ) -> Result<Dereferenced, kube::Error> {
     let namespace = gateway.namespace().unwrap_or_default();
     let (name, uid) = (gateway.name_any(), gateway.uid().unwrap_or_default());
-    let secrets_api = Api::<Secret>::namespaced(client.clone(), &namespace);
-    let maps_api = Api::<ConfigMap>::namespaced(client.clone(), &namespace);
+    let secrets_api = Api::<Secret>::namespaced(sight.client.clone(), &namespace);
+    let maps_api = Api::<ConfigMap>::namespaced(sight.client.clone(), &namespace);
+    let deployments_api = Api::<Deployment>::namespaced(sight.client.clone(), &namespace);
     let references = References::of(&gateway.spec);
     let mut secrets = BTreeMap::new();
     for name in references.secrets() {
-        secrets.insert(name.to_owned(), permitted(secrets_api.get_opt(name).await?));
+        secrets.insert(name.to_owned(), permitted(sight.get(Watched::Permitted, &secrets_api, name).await?.object));
     }
     let mut config_maps = BTreeMap::new();
     for name in references.config_maps.keys() {
-        let found = maps_api.get_opt(name).await?;
+        let found = sight.get(Watched::ConfigMaps, &maps_api, name).await?.object;
         let data =
             found.map(|map| map.data.unwrap_or_default().into_iter().map(|(key, text)| (key, text.into_bytes())));
         config_maps.insert(name.clone(), data.map_or(Foreign::Missing, |data| Foreign::Found(data.collect())));
     }
     let ours = |meta: &ObjectMeta| kinds::owned_by(meta, &uid);
-    let config = secrets_api.get_opt(&kinds::config(&name)).await?;
-    let keys = secrets_api.get_opt(&kinds::keys(&name)).await?;
-    let issued = secrets_api.get_opt(&kinds::certificate(&name)).await?;
-    let renewal = renewal(client, discovery, gateway, &namespace).await?;
-    let deployment = Api::<Deployment>::namespaced(client.clone(), &namespace).get_opt(&name).await?;
+    let own = Watched::Owned(Kind::Secret);
+    let config = sight.get(own, &secrets_api, &kinds::config(&name)).await?.object;
+    let keys = sight.get(own, &secrets_api, &kinds::keys(&name)).await?.object;
+    let issued = match is_issued(gateway) {
+        true => sight.get(Watched::Permitted, &secrets_api, &kinds::certificate(&name)).await?.object,
+        false => None,
+    };
+    let renewal = renewal(sight, discovery, gateway, &namespace).await?;
+    let deployment = sight.get(Watched::Owned(Kind::Deployment), &deployments_api, &name).await?.object;
     let served = |kind: &Kind| kind.optional().is_none_or(|api| discovery.has(&api));
     Ok(Dereferenced {
         references,
@@ -85,19 +91,23 @@ pub async fn dereference(
 }
 
 async fn renewal(
-    client: &Client,
+    sight: &Sight<'_>,
     discovery: &Discovery,
     gateway: &ClaudeGateway,
     namespace: &str,
 ) -> Result<Option<Timestamp>, kube::Error> {
-    let is_asked_for = matches!(gateway.spec.exposure.tls, Some(Tls::CertManager(_)));
-    if !is_asked_for || !discovery.has(&CERTIFICATE) {
+    if !is_issued(gateway) || !discovery.has(&CERTIFICATE) {
         return Ok(None);
     }
-    let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &CERTIFICATE.resource());
-    let certificate = api.get_opt(&gateway.name_any()).await?;
+    let api = Api::<DynamicObject>::namespaced_with(sight.client.clone(), namespace, &CERTIFICATE.resource());
+    let certificate = sight.get(Watched::Owned(Kind::Certificate), &api, &gateway.name_any()).await?.object;
     let time = certificate.as_ref().and_then(|found| found.data.pointer("/status/renewalTime")?.as_str()?.parse().ok());
     Ok(time)
+}
+
+/// By cert-manager.
+fn is_issued(gateway: &ClaudeGateway) -> bool {
+    matches!(gateway.spec.exposure.tls, Some(Tls::CertManager(_)))
 }
 
 fn permitted(found: Option<Secret>) -> Foreign {

@@ -22,6 +22,7 @@ pub mod references;
 pub mod rendering;
 #[cfg(test)]
 mod server;
+pub mod sight;
 pub mod status;
 pub mod update_status;
 pub mod validate;

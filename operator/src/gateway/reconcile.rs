@@ -19,6 +19,7 @@ use super::{
     drift::Memory,
     keys::{KeySet, KeysError},
     probe::{Probed, Prober},
+    sight::Sights,
     status::{DATABASE_READY, Facts, IDENTITY_PROVIDER_READY, Outcome},
     update_status::{announce, update_status},
     validate::{ValidatedGateway, validate},
@@ -59,6 +60,7 @@ pub struct Context {
     pub events: Arc<Events>,
     pub metrics: Arc<Metrics>,
     pub memory: Memory,
+    pub sights: Sights,
     pub default_image: Option<String>,
 }
 
@@ -75,7 +77,8 @@ pub async fn reconcile(context: &Context, gateway: &ClaudeGateway) -> Result<Dur
             .await
             .map_err(ReconcileError::Status)?;
     }
-    let world = dereference(&context.client, &context.discovery, gateway).await.map_err(ReconcileError::Dereference)?;
+    let sight = context.sights.of(&context.client, gateway, Instant::now());
+    let world = dereference(&sight, &context.discovery, gateway).await.map_err(ReconcileError::Dereference)?;
     let validated = match validate(gateway, &world, context.default_image.as_deref()) {
         Ok(validated) => validated,
         Err(finding) => return tell(context, gateway, &Outcome::Refused(&finding)).await.map(|()| CALM),
@@ -97,7 +100,7 @@ pub async fn reconcile(context: &Context, gateway: &ClaudeGateway) -> Result<Dur
         given: given.as_ref(),
     };
     let desired = build(&validated, &found)?;
-    match apply(&context.client, &validated, &desired, &context.memory).await {
+    match apply(&sight, &validated, &desired, &context.memory).await {
         Ok(applied) => {
             let facts = facts(&validated, desired.newer_image);
             let outcome = Outcome::Applied { probed: &probed, applied: &applied, facts: &facts };

@@ -116,10 +116,7 @@ impl Ear {
     fn end_list(&mut self, index: &mut Index) -> Vec<GatewayName> {
         let Some(listed) = self.listed.take() else { return Vec::new() };
         let scope = self.scope.clone();
-        let holds = |namespace: &str| match &scope {
-            Scope::Cluster => true,
-            Scope::Namespace(own) => own == namespace,
-        };
+        let holds = |namespace: &str| scope.holds(namespace);
         // A list may be read again; only the first one is waited for.
         if !std::mem::replace(&mut self.has_listed, true) {
             self.lists.fetch_sub(1, Ordering::AcqRel);

@@ -1,11 +1,18 @@
 //! The exact calls, and what becomes of a world in which any of them fails.
 
+use std::time::Instant;
+
+use kube::Client;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::gateway::{
-    fixtures::{self, complete, desired, minimal, validated},
-    server::Server,
+use crate::{
+    engine::scope::Scope,
+    gateway::{
+        fixtures::{self, complete, desired, minimal, validated},
+        server::Server,
+        sight::Sights,
+    },
 };
 
 const SERVICE: &str = "/api/v1/namespaces/team/services/claude";
@@ -13,8 +20,20 @@ const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/team/deployments/claude";
 const POLICY: &str = "/apis/networking.k8s.io/v1/namespaces/team/networkpolicies/claude";
 
 async fn applied(server: &Server, memory: &Memory, spec: Value) -> Result<Applied, ApplyError> {
+    applied_by(&server.client(), &Sights::default(), memory, spec).await
+}
+
+async fn applied_by(client: &Client, sights: &Sights, memory: &Memory, spec: Value) -> Result<Applied, ApplyError> {
     let gateway = validated(spec.clone()).unwrap();
-    apply(&server.client(), &gateway, &desired(spec), memory).await
+    let sight = sights.of(client, &fixtures::object(spec.clone()), Instant::now());
+    apply(&sight, &gateway, &desired(spec), memory).await
+}
+
+/// Of everything that a gateway may own.
+fn listening() -> Sights {
+    let sights = Sights::default();
+    Kind::ALL.into_iter().for_each(|kind| sights.listens(Watched::Owned(kind), &Scope::Cluster));
+    sights
 }
 
 #[tokio::test]
@@ -45,6 +64,45 @@ async fn c1_a_second_time_writes_nothing() {
             assert!(server.calls().iter().all(|call| !call.is_write()));
         }
     }
+}
+
+#[tokio::test]
+async fn c10_what_was_written_is_not_read_again_until_a_watch_speaks_of_another_version() {
+    for spec in [minimal(), complete()] {
+        let (server, memory, sights) = (Server::default(), Memory::default(), listening());
+        applied_by(&server.client(), &sights, &memory, spec.clone()).await.unwrap();
+        server.calls();
+        applied_by(&server.client(), &sights, &memory, spec.clone()).await.unwrap();
+        assert_eq!(server.calls(), [], "C1");
+        let mut changed = server.objects()[DEPLOYMENT].clone();
+        changed["spec"]["template"] = json!({});
+        changed["metadata"]["resourceVersion"] = json!("another");
+        server.put(DEPLOYMENT, changed.clone());
+        let meta = serde_json::from_value(changed["metadata"].clone()).unwrap();
+        assert!(sights.heard(Watched::Owned(Kind::Deployment), &meta, false), "it is news");
+        let writes = applied_by(&server.client(), &sights, &memory, spec).await.unwrap().writes();
+        let calls = server.calls();
+        let reads = calls.iter().filter(|call| !call.is_write()).count();
+        assert_eq!((writes, calls.len() - reads), (1, 1), "C2: it is mended");
+        assert_eq!(reads, server.objects().len(), "C3: every object was looked at before: {calls:#?}");
+    }
+}
+
+#[tokio::test]
+async fn c3_what_is_remembered_is_no_reason_to_write_over_somebody_elses_object() {
+    let (server, memory, sights) = (Server::default(), Memory::default(), listening());
+    applied_by(&server.client(), &sights, &memory, minimal()).await.unwrap();
+    let theirs = json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "claude", "uid": "theirs" } });
+    // The watch has not said so yet.
+    server.put(SERVICE, theirs.clone());
+    let deployment = server.objects()[DEPLOYMENT]["metadata"].clone();
+    sights.heard(Watched::Owned(Kind::Deployment), &serde_json::from_value(deployment).unwrap(), true);
+    let mut changed = server.objects()[DEPLOYMENT].clone();
+    changed["spec"]["replicas"] = json!(9);
+    server.put(DEPLOYMENT, changed.clone());
+    let conflict = applied_by(&server.client(), &sights, &memory, minimal()).await.unwrap_err();
+    assert_eq!(conflict.finding().reason, Reason::NameConflict);
+    assert_eq!((&server.objects()[SERVICE], &server.objects()[DEPLOYMENT]), (&theirs, &changed), "nothing is written");
 }
 
 #[tokio::test]
@@ -112,7 +170,9 @@ async fn pods_are_not_touched_while_they_could_not_start() {
     let (gateway, login, keys) = (validated(changed).unwrap(), fixtures::login(), fixtures::keys());
     let away = super::super::build::Found { login: Some(&login), keys: &keys, database_ready: false, given: None };
     let desired = super::super::build::build(&gateway, &away).unwrap();
-    let applied = apply(&server.client(), &gateway, &desired, &memory).await.unwrap();
+    let (client, sights) = (server.client(), Sights::default());
+    let sight = sights.of(&client, &fixtures::object(minimal()), Instant::now());
+    let applied = apply(&sight, &gateway, &desired, &memory).await.unwrap();
     assert!(applied.waits());
     assert_eq!(server.objects()[DEPLOYMENT]["spec"]["replicas"], 2);
 }
