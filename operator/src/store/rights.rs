@@ -43,10 +43,11 @@ pub(super) async fn lock_roles(schema: &str, connection: &mut PgConnection) -> R
 }
 
 pub(super) async fn grant(schema: &str, role: &str, connection: &mut PgConnection) -> Result<(), StoreError> {
-    for statement in missing(schema, role, connection).await? {
-        run(connection, statement).await?;
+    match missing(schema, role, connection).await? {
+        statements if statements.is_empty() => Ok(()),
+        // In one message: there is one for each table.
+        statements => run(connection, statements.join(";\n")).await,
     }
-    Ok(())
 }
 
 async fn missing(schema: &str, role: &str, connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
@@ -87,12 +88,13 @@ async fn missing(schema: &str, role: &str, connection: &mut PgConnection) -> Res
     )
     .fetch_all(connection)
     .await?;
-    for table in tables {
-        let kind = if table.is_sequence { "SEQUENCE" } else { "TABLE" };
-        let (privilege, name) = (table.privilege, quoted(&table.name));
-        statements.push(match table.is_due {
-            true => format!("GRANT {privilege} ON {kind} {place}.{name} TO {grantee}"),
-            false => format!("REVOKE {privilege} ON {kind} {place}.{name} FROM {grantee}"),
+    for alike in tables.chunk_by(|one, next| one.name == next.name && one.is_due == next.is_due) {
+        let kind = if alike[0].is_sequence { "SEQUENCE" } else { "TABLE" };
+        let privileges = alike.iter().map(|table| table.privilege.as_str()).collect::<Vec<_>>().join(", ");
+        let name = quoted(&alike[0].name);
+        statements.push(match alike[0].is_due {
+            true => format!("GRANT {privileges} ON {kind} {place}.{name} TO {grantee}"),
+            false => format!("REVOKE {privileges} ON {kind} {place}.{name} FROM {grantee}"),
         });
     }
     Ok(statements)

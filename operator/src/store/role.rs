@@ -7,7 +7,7 @@
 //! ```
 //! Roles belong to the whole server, so their names carry a hash of the database's name.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
 use super::StoreError;
 
@@ -66,9 +66,9 @@ impl PodRoles {
     }
 }
 
-/// A statement that takes no parameters: its names are quoted by [`quoted`].
-pub(super) async fn run(connection: &mut PgConnection, statement: String) -> Result<(), StoreError> {
-    sqlx::query(AssertSqlSafe(statement)).execute(connection).await?;
+/// Statements that take no parameters and are not said twice, so nobody prepares them: their names are quoted by [`quoted`].
+pub(super) async fn run(connection: &mut PgConnection, statements: String) -> Result<(), StoreError> {
+    connection.execute(AssertSqlSafe(statements)).await?;
     Ok(())
 }
 

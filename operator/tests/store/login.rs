@@ -61,12 +61,13 @@ async fn rights_that_are_as_they_should_be_are_not_given_again() {
     let login = place.login(None).await;
     let group = login.username.trim_end_matches("_pod_a").to_owned() + "_pods";
     assert_eq!(place.store.missing_grants(&group).await.unwrap(), [""; 0]);
-    let too_much =
-        format!("GRANT UPDATE ON claude_gateway.policy TO {group}; REVOKE INSERT ON claude_gateway.pod FROM {group}");
+    let too_much = format!(
+        "GRANT UPDATE ON claude_gateway.policy TO {group}; REVOKE INSERT, DELETE ON claude_gateway.pod FROM {group}"
+    );
     place.postgres.execute(&place.url, &too_much).await.unwrap();
     let wrong = place.store.missing_grants(&group).await.unwrap();
     assert_eq!(wrong.len(), 2, "{wrong:?}");
-    assert!(wrong[0].starts_with("GRANT INSERT ON TABLE \"claude_gateway\".\"pod\""), "{wrong:?}");
+    assert!(wrong[0].starts_with("GRANT DELETE, INSERT ON TABLE \"claude_gateway\".\"pod\""), "{wrong:?}");
     assert!(wrong[1].starts_with("REVOKE UPDATE ON TABLE \"claude_gateway\".\"policy\""), "{wrong:?}");
     place.login(Some(&login)).await;
     assert_eq!(place.store.missing_grants(&group).await.unwrap(), [""; 0]);
