@@ -32,7 +32,9 @@ use crate::{
         scope::Scope,
         settings::Settings,
     },
-    gateway::{controller, drift::Memory, issuer::Issuers, kinds::OPTIONAL, probe::Prober, reconcile::Context, sight::Sights},
+    gateway::{
+        controller, drift::Memory, issuer::Issuers, kinds::OPTIONAL, probe::Prober, reconcile::Context, sight::Sights,
+    },
     policy::Policies,
     store::Stores,
 };

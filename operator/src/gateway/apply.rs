@@ -98,13 +98,12 @@ pub async fn apply(
         found.push(work.look(planned.kind, planned.name()).await?);
     }
     let surplus = work.surplus(gateway, desired).await?;
-    let found = match surplus.is_empty() && work.all_in_step(desired, &found)? {
-        true => found.into_iter().map(|seen| seen.object).collect(),
-        false => work.afresh(desired, found).await?,
-    };
+    if !surplus.is_empty() || !work.all_in_step(desired, &found)? {
+        found = work.afresh(desired, found).await?;
+    }
     let mut applied = Applied { deployment: None, waits: false, writes: 0 };
     for (planned, live) in desired.objects.iter().zip(found) {
-        work.bring(planned, live, desired.held, &mut applied).await?;
+        work.bring(planned, live.object, desired.held, &mut applied).await?;
     }
     if !desired.objects.iter().any(|planned| planned.kind == Kind::Deployment) {
         applied.waits = true;
@@ -136,49 +135,36 @@ impl Work<'_> {
     /// Ours, or nobody's.
     async fn look(&self, kind: Kind, name: &str) -> Result<Seen<DynamicObject>, ApplyError> {
         let live = self.get(kind, name).await?;
-        self.is_free(kind, name, live.object.as_ref()).map(|()| live)
-    }
-
-    fn is_free(&self, kind: Kind, name: &str, live: Option<&DynamicObject>) -> Result<(), ApplyError> {
-        match live.is_none_or(|live| kinds::owned_by(&live.metadata, &self.identity.uid)) {
-            true => Ok(()),
+        match live.object.as_ref().is_none_or(|live| kinds::owned_by(&live.metadata, &self.identity.uid)) {
+            true => Ok(live),
             false => Err(ApplyError::NameConflict { kind, name: name.to_owned() }),
         }
     }
 
     /// There is nothing to write.
     fn all_in_step(&self, desired: &Desired, found: &[Seen<DynamicObject>]) -> Result<bool, ApplyError> {
-        for (planned, seen) in desired.objects.iter().zip(found) {
-            let (kind, name) = (planned.kind, planned.name());
-            let json = |source| ApplyError::Json { kind, name: name.to_owned(), source };
+        for (Planned { kind, object }, seen) in desired.objects.iter().zip(found) {
+            let name = || object.metadata.name.clone().unwrap_or_default();
+            let json = |source| ApplyError::Json { kind: *kind, name: name(), source };
             let Some(live) = &seen.object else { return Ok(false) };
-            if !self.memory.in_step(live, &seal(&planned.object).map_err(json)?).map_err(json)? {
+            if !self.memory.in_step(live, &seal(object).map_err(json)?).map_err(json)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// What was remembered is read again.
+    /// What was remembered is read.
     async fn afresh(
         &self,
         desired: &Desired,
-        found: Vec<Seen<DynamicObject>>,
-    ) -> Result<Vec<Option<DynamicObject>>, ApplyError> {
-        let mut fresh = Vec::with_capacity(found.len());
-        for (planned, seen) in desired.objects.iter().zip(found) {
-            let (kind, name) = (planned.kind, planned.name());
-            let live = match seen.is_remembered {
-                false => seen.object,
-                true => {
-                    let live = self.sight.read(Watched::Owned(kind), &self.api(kind), name).await;
-                    live.map_err(|source| ApplyError::Api { kind, name: name.to_owned(), verb: "read", source })?
-                }
-            };
-            self.is_free(kind, name, live.as_ref())?;
-            fresh.push(live);
+        mut found: Vec<Seen<DynamicObject>>,
+    ) -> Result<Vec<Seen<DynamicObject>>, ApplyError> {
+        for (planned, seen) in desired.objects.iter().zip(&mut found).filter(|(_, seen)| seen.is_remembered) {
+            self.sight.asks(Watched::Owned(planned.kind), planned.name());
+            *seen = self.look(planned.kind, planned.name()).await?;
         }
-        Ok(fresh)
+        Ok(found)
     }
 
     /// What is ours and not asked for any more. What every gateway has is never surplus.

@@ -113,12 +113,7 @@ fn owner(meta: &ObjectMeta, queue: &Queue<ClaudeGateway>) {
 }
 
 /// Secrets whose owner permits their use; of all others nothing is heard.
-async fn secrets(
-    context: Arc<Context>,
-    scope: Scope,
-    surroundings: Arc<Surroundings>,
-    queue: Queue<ClaudeGateway>,
-) {
+async fn secrets(context: Arc<Context>, scope: Scope, surroundings: Arc<Surroundings>, queue: Queue<ClaudeGateway>) {
     let (label, value) = PERMITTED_USE;
     let api = scope.api::<PartialObjectMeta<Secret>>(&surroundings.client);
     let permitted = watcher::Config::default().labels(&format!("{label}={value}"));

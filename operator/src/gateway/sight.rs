@@ -70,8 +70,14 @@ struct Remembered {
 #[derive(Debug)]
 enum Known {
     /// The answer is on its way; what the watch said meanwhile, a version or that it is gone.
-    Asked { number: u64, heard: Option<Option<String>> },
-    Read { version: Option<String>, object: Vec<u8> },
+    Asked {
+        number: u64,
+        heard: Option<Option<String>>,
+    },
+    Read {
+        version: Option<String>,
+        object: Vec<u8>,
+    },
     Absent,
 }
 
