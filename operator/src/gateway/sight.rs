@@ -3,7 +3,7 @@
 //!
 //! Invariant: an object is remembered only while a watch listens whose selection holds it, in exactly the version that the
 //! watch speaks of; that an object is absent, only until the watch speaks of it. What is remembered is a reason to do nothing,
-//! never to write: before a write all is read afresh.
+//! never to write: before a write all of the gateway's own objects are read afresh. Nothing here can be printed: it holds Secrets.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -32,7 +32,7 @@ pub enum Watched {
 }
 
 /// What is remembered of all gateways.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Sights(Mutex<State>);
 
 /// The same for one gateway, with the way to read what is not remembered.
@@ -50,7 +50,7 @@ pub struct Seen<K> {
     pub is_remembered: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     listening: HashSet<(Watched, Scope)>,
     /// By UID.
@@ -58,7 +58,6 @@ struct State {
     asked: u64,
 }
 
-#[derive(Debug)]
 struct Remembered {
     namespace: String,
     /// What the gateway itself was.
@@ -67,7 +66,6 @@ struct Remembered {
     objects: HashMap<(Watched, String), Known>,
 }
 
-#[derive(Debug)]
 enum Known {
     /// The answer is on its way; what the watch said meanwhile, a version or that it is gone.
     Asked {

@@ -20,7 +20,8 @@ pub(super) const WRITE: Duration = Duration::from_secs(60);
 pub(super) const MIGRATE: Duration = Duration::from_secs(600);
 /// Whoever waits for a lock holds up everybody behind it.
 const LOCK: Duration = Duration::from_secs(5);
-const CONNECTIONS: u32 = 3;
+/// One for each of the controllers: a server counts them, and each one costs it a process.
+const CONNECTIONS: u32 = 2;
 const IDLE: Duration = Duration::from_secs(60);
 
 /// Where a gateway's schema is. Two that are equal reach the same one.

@@ -1,22 +1,21 @@
 //! The gateway's schema, made and brought up to this binary.
 
-use sqlx::Connection;
-
-use super::{GatewayStore, StoreError, access};
+use super::{GatewayStore, StoreError, access, role::run};
 
 impl GatewayStore {
     /// Makes the schema where it is missing, and runs what is missing of the migrations. Safe under pods of the previous
     /// version, and a schema that is newer already is fine.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        // A connection of its own, because the search path it leaves behind and the time it may take are not the pool's.
-        let mut connection = self.access.connection(access::MIGRATE).await?;
-        let migrating = claude_gateway_migrations::migrate(&mut connection, self.schema());
-        match tokio::time::timeout(access::MIGRATE, migrating).await {
-            Ok(outcome) => outcome?,
-            Err(_) => return Err(StoreError::Unavailable("the migrations did not end in time".to_owned())),
-        }
-        let _ = connection.close().await;
-        Ok(())
+        self.call_within(access::MIGRATE, async |connection| {
+            let patience = access::MIGRATE.as_millis();
+            run(connection, format!("SET statement_timeout = {patience}")).await?;
+            let outcome = claude_gateway_migrations::migrate(connection, self.schema()).await;
+            // The connection goes on to whoever is next, also where this failed.
+            let reset = run(connection, "RESET ALL".to_owned()).await;
+            outcome?;
+            reset
+        })
+        .await
     }
 
     /// Whether there is nothing to migrate; one look, which changes nothing.

@@ -22,7 +22,7 @@ use tokio::{process::Child, task::JoinSet};
 
 const RELEASE: &str = "claude-gateway-operator";
 const GATEWAYS_OF_A_NAMESPACE: usize = 10;
-/// A server has connections for so many, at three each.
+/// A server has connections for so many, at two each.
 const GATEWAYS_OF_A_DATABASE: usize = 50;
 const AT_ONCE: usize = 8;
 const DAY: Duration = Duration::from_secs(86_400);
