@@ -34,6 +34,7 @@ use crate::{
     },
     gateway::{
         controller, drift::Memory, issuer::Issuers, kinds::OPTIONAL, probe::Prober, reconcile::Context, sight::Sights,
+        told::Told,
     },
     policy::Policies,
     store::Stores,
@@ -143,6 +144,7 @@ async fn lead(
         metrics: metrics.clone(),
         memory: Memory::default(),
         sights: Sights::default(),
+        told: Told::default(),
         default_image: settings.gateway_image.clone(),
     });
     controllers.spawn(controller::discover(context.clone(), Duration::from_secs(settings.api_look_seconds)));

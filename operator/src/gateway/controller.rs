@@ -68,6 +68,7 @@ fn forget(context: &Context, meta: &ObjectMeta) {
     }
     context.events.forget(&uid);
     context.sights.forget(&uid);
+    context.told.forget(&uid);
     context.prober.forget(&GatewayName { namespace, name }, &uid);
 }
 

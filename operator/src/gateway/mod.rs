@@ -24,5 +24,6 @@ pub mod rendering;
 mod server;
 pub mod sight;
 pub mod status;
+pub mod told;
 pub mod update_status;
 pub mod validate;

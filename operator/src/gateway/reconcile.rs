@@ -21,6 +21,7 @@ use super::{
     probe::{Probed, Prober},
     sight::Sights,
     status::{DATABASE_READY, Facts, IDENTITY_PROVIDER_READY, Outcome},
+    told::Told,
     update_status::{announce, update_status},
     validate::{ValidatedGateway, validate},
 };
@@ -61,6 +62,7 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     pub memory: Memory,
     pub sights: Sights,
+    pub told: Told,
     pub default_image: Option<String>,
 }
 
@@ -72,8 +74,8 @@ pub async fn reconcile(context: &Context, gateway: &ClaudeGateway) -> Result<Dur
     if gateway.annotations().get(PAUSED).is_some_and(|paused| paused == "true") {
         return tell(context, gateway, &Outcome::Paused).await.map(|()| CALM);
     }
-    if is_new(gateway) {
-        update_status(&context.client, gateway, &Outcome::Begun, context.clock.now())
+    if is_new(context.told.status(gateway)) {
+        update_status(&context.client, &context.told, gateway, &Outcome::Begun, context.clock.now())
             .await
             .map_err(ReconcileError::Status)?;
     }
@@ -118,8 +120,8 @@ pub async fn reconcile(context: &Context, gateway: &ClaudeGateway) -> Result<Dur
     }
 }
 
-fn is_new(gateway: &ClaudeGateway) -> bool {
-    let observed = gateway.status.as_ref().and_then(|status| status.observed_generation);
+fn is_new(status: Option<ClaudeGatewayStatus>) -> bool {
+    let observed = status.and_then(|status| status.observed_generation);
     observed.is_none_or(|observed| observed == crds::files::UNSEEN)
 }
 
@@ -154,7 +156,8 @@ async fn told(
     outcome: &Outcome<'_>,
 ) -> Result<ClaudeGatewayStatus, ReconcileError> {
     let now = context.clock.now();
-    let status = update_status(&context.client, gateway, outcome, now).await.map_err(ReconcileError::Status)?;
+    let status =
+        update_status(&context.client, &context.told, gateway, outcome, now).await.map_err(ReconcileError::Status)?;
     announce(&context.events, &context.metrics, gateway, &status).await;
     Ok(status)
 }

@@ -93,6 +93,7 @@ impl Server {
                 state.made += 1;
                 let uid = format!("uid-{}", state.made);
                 let mut object: Value = serde_json::from_slice(body).unwrap();
+                object["metadata"]["resourceVersion"] = json!(state.made.to_string());
                 object["metadata"]["uid"] = found.map_or(json!(uid), |found| found["metadata"]["uid"].clone());
                 state.objects.insert(call.path, object.clone());
                 (200, object)

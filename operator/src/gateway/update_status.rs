@@ -4,7 +4,7 @@ use crds::{ClaudeGateway, ClaudeGatewayStatus};
 use jiff::Timestamp;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{Patch, PatchParams},
+    api::{PartialObjectMeta, Patch, PatchParams},
 };
 use serde_json::json;
 
@@ -12,21 +12,24 @@ use super::{
     condition::Reason,
     kinds::MANAGER,
     status::{CERTIFICATE_RENEWAL_DUE, CONDITIONS, Outcome, READY, status},
+    told::Told,
 };
 use crate::engine::{
     events::{Events, Turn},
     metrics::Metrics,
 };
 
-/// Writes the status if it is another than the object has.
+/// Writes the status if it is another than the one that stands.
 pub async fn update_status(
     client: &Client,
+    told: &Told,
     gateway: &ClaudeGateway,
     outcome: &Outcome<'_>,
     now: Timestamp,
 ) -> Result<ClaudeGatewayStatus, kube::Error> {
-    let next = status(gateway.status.as_ref(), gateway.meta().generation, outcome, now);
-    if gateway.status.as_ref() == Some(&next) {
+    let before = told.status(gateway);
+    let next = status(before.as_ref(), gateway.meta().generation, outcome, now);
+    if before.as_ref() == Some(&next) {
         return Ok(next);
     }
     let whole = json!({
@@ -35,9 +38,11 @@ pub async fn update_status(
         "metadata": { "name": gateway.name_any() },
         "status": next,
     });
-    let api = Api::<ClaudeGateway>::namespaced(client.clone(), &gateway.namespace().unwrap_or_default());
+    let namespace = gateway.namespace().unwrap_or_default();
+    let api = Api::<PartialObjectMeta<ClaudeGateway>>::namespaced(client.clone(), &namespace);
     let params = PatchParams::apply(MANAGER).force();
-    api.patch_status(&gateway.name_any(), &params, &Patch::Apply(&whole)).await?;
+    let answer = api.patch_status(&gateway.name_any(), &params, &Patch::Apply(&whole)).await?;
+    told.note(&answer.metadata, &next);
     Ok(next)
 }
 
@@ -67,4 +72,41 @@ pub async fn announce(events: &Events, metrics: &Metrics, gateway: &ClaudeGatewa
 fn renewed(status: &ClaudeGatewayStatus) -> String {
     let hash = status.tls_sha256.as_deref().unwrap_or("not known yet");
     format!("Another certificate is served; each developer has to trust it. Its SHA-256: {hash}.")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::gateway::{condition::Finding, fixtures, server::Server};
+
+    fn read_at(version: u64, status: Option<&ClaudeGatewayStatus>) -> ClaudeGateway {
+        let mut gateway = fixtures::object(fixtures::minimal());
+        gateway.metadata.resource_version = Some(version.to_string());
+        gateway.status = status.cloned();
+        gateway
+    }
+
+    #[tokio::test]
+    async fn a_status_is_compared_with_the_one_that_stands_and_not_with_the_one_that_was_read() {
+        let (server, told) = (Server::default(), Told::default());
+        let path = "/apis/claude-gateway.dev/v1alpha1/namespaces/team/claudegateways/claude/status";
+        server.put(path, json!({ "metadata": { "uid": fixtures::object(fixtures::minimal()).uid() } }));
+        let missing = |name: &str| Finding::bad(Reason::SecretMissing, format!("There is no Secret {name}."));
+        let write = async |gateway: &ClaudeGateway, finding: &Finding| {
+            let (client, outcome) = (server.client(), Outcome::Refused(finding));
+            let written = update_status(&client, &told, gateway, &outcome, Timestamp::UNIX_EPOCH).await;
+            (written.unwrap(), server.calls().len())
+        };
+        let (first, writes) = write(&read_at(0, None), &missing("a")).await;
+        assert_eq!(writes, 1);
+        // The watch has brought the first, and not the second yet.
+        let (second, writes) = write(&read_at(1, Some(&first)), &missing("b")).await;
+        assert_eq!(writes, 1);
+        assert_eq!(write(&read_at(1, Some(&first)), &missing("b")).await, (second, 0), "it stands already");
+        assert_eq!(write(&read_at(1, Some(&first)), &missing("a")).await, (first.clone(), 1), "it stands no more");
+        // Somebody else has taken it away since.
+        assert_eq!(write(&read_at(9, None), &missing("a")).await, (first, 1));
+    }
 }

@@ -64,10 +64,10 @@ async fn c1_every_way_to_the_same_gateway_ends_in_the_same_objects() {
         eventually_within(PATIENCE, &what, async || decided(&stage).await == wanted).await;
         stage.until_settled().await;
         assert_eq!(decided(&stage).await, wanted, "{order:?}");
-        let mark = stage.plane.mark();
+        let (mark, before) = (stage.plane.mark(), stage.get("claudegateway claude").await["status"].take());
         stage.touch().await;
-        let writes = stage.writes_since(mark);
-        assert!(writes.is_empty(), "C1: after {order:?}: {writes:#?}");
+        let (writes, after) = (stage.writes_since(mark), stage.get("claudegateway claude").await["status"].take());
+        assert!(writes.is_empty(), "C1: after {order:?}: {writes:#?}\n{before:#}\nbecame\n{after:#}");
     }
 }
 
