@@ -17,6 +17,7 @@ use e2e::{
     },
     cluster::{Kubeconfig, Plane},
 };
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::{process::Child, task::JoinSet};
 
@@ -75,6 +76,11 @@ impl Place {
         let gateway = number / self.policies % self.gateways;
         let namespace = &self.namespaces[gateway / GATEWAYS_OF_A_NAMESPACE];
         format!("{}/gw-{gateway}-{}", at(namespace, "userpolicies"), number % self.policies)
+    }
+
+    /// The path of a gateway's first policy.
+    pub(super) fn policy_of(&self, gateway: usize) -> String {
+        self.policy(gateway * self.policies)
     }
 
     /// Every gateway has applied everything, and every policy is stored.
@@ -193,6 +199,13 @@ impl Operator {
             .kill_on_drop(true)
             .spawn()?;
         Ok(Self(child))
+    }
+
+    /// As a kubelet ends it.
+    pub(super) async fn end(mut self) -> Result<()> {
+        kill_process(Pid::from_raw(self.process()?.0).context("a process")?, Signal::TERM)?;
+        ensure!(self.0.wait().await?.success(), "the operator did not end well");
+        Ok(())
     }
 
     pub(super) fn process(&self) -> Result<Process> {
