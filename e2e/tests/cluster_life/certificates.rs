@@ -45,7 +45,7 @@ async fn e3_the_ingress_serves_a_rotated_certificate_and_the_status_tells_it() {
 async fn e3_a_pod_that_ends_tls_itself_serves_a_rotated_certificate() {
     let Some(turn) = turn("e3_a_pod_that_ends_tls_itself_serves_a_rotated_certificate").await else { return };
     let stage = turn.stage;
-    let client = direct_gateway(stage).await.unwrap();
+    let client = direct_gateway(stage, DIRECT).await.unwrap();
     rotate(stage, DIRECT, DIRECT_HOST, &client).await;
     stage.kubectl().run(&format!("delete namespace {DIRECT} --wait=false")).await.unwrap();
 }
@@ -87,16 +87,16 @@ async fn rotate(stage: &Stage, namespace: &str, host: &str, client: &Client) {
 }
 
 /// One pod, nothing in front of it but its Service; Alice has signed in there.
-async fn direct_gateway(stage: &Stage) -> Result<Client> {
+pub(crate) async fn direct_gateway(stage: &Stage, namespace: &str) -> Result<Client> {
     let (kubectl, surroundings) = (stage.kubectl(), &stage.surroundings);
-    kubectl.run(&format!("create namespace {DIRECT}")).await?;
+    kubectl.run(&format!("create namespace {namespace}")).await?;
     let mut sample = Sample::with(&Values::of(surroundings, DIRECT_HOST).await?)?;
     let spec = &mut sample.object("ClaudeGateway")["spec"];
     spec["replicas"] = json!(1);
     spec["exposure"] = json!({"kind": "None", "tls": {"secretRef": {"name": TLS}}});
-    sample.apply(kubectl, DIRECT).await?;
-    sample::until_ready(kubectl, DIRECT, GATEWAY).await?;
-    let service = kubectl.get(&format!("service {GATEWAY} -n {DIRECT}")).await?;
+    sample.apply(kubectl, namespace).await?;
+    sample::until_ready(kubectl, namespace, GATEWAY).await?;
+    let service = kubectl.get(&format!("service {GATEWAY} -n {namespace}")).await?;
     let address: SocketAddr = format!("{}:443", service["spec"]["clusterIP"].as_str().unwrap()).parse()?;
     let tokens = surroundings.sign_in_at(DIRECT_HOST, address, "alice").await?;
     Ok(surroundings.front.client(DIRECT_HOST)?.connecting_to(address).with_bearer(&tokens.access_token))

@@ -19,7 +19,10 @@ use e2e::{
 use rustix::fs::{StatVfsMountFlags, statvfs};
 use tokio::task::JoinSet;
 
-use crate::stage::{HOST, REPLICAS, turn};
+use crate::{
+    certificates::direct_gateway,
+    stage::{HOST, REPLICAS, Stage, turn},
+};
 
 const USER: u32 = 65532;
 /// More streams of a pod than it keeps connections from what was before, so that it makes some.
@@ -94,17 +97,44 @@ async fn d5_a_gateways_pods_turn_to_nobody_but_those_whom_its_object_names() {
         clients.iter().flat_map(|client| (0..AT_ONCE).map(|_| stream(client.clone()))).collect();
     streams.join_all().await.into_iter().collect::<Result<()>>().unwrap();
 
-    let at_head = |protocol: &str, port: u16| (HEAD.to_string(), protocol.to_owned(), port);
     let model = at_head("tcp", stage.surroundings.model.address().port());
-    let mut named = BTreeSet::from([model.clone(), at_head("tcp", stage.surroundings.store.port())]);
-    // The identity provider, and the names of both.
-    named.extend([at_head("tcp", 443), at_head("udp", 53), at_head("tcp", 53)]);
-    for pod in &watched {
-        let asked = pod.asked().unwrap();
-        assert!(asked.contains(&model), "this sees nothing: {asked:?}");
-        assert_eq!(asked.difference(&named).collect::<Vec<&Asked>>(), Vec::<&Asked>::new());
-        assert_eq!(pod.otherwise().unwrap(), 0);
-    }
+    let mut named = named_by_gateways(stage);
+    named.insert(model.clone());
+    watched.iter().for_each(|pod| turned_to(pod, &model, &named));
+}
+
+/// A gateway that is new to it has it make connections.
+#[tokio::test]
+async fn d5_an_operators_pod_turns_to_nobody_but_the_api_server_and_those_whom_gateways_name() {
+    let test = "d5_an_operators_pod_turns_to_nobody_but_the_api_server_and_those_whom_gateways_name";
+    let Some(turn) = turn(test).await else { return };
+    let (stage, kubectl) = (turn.stage, turn.stage.kubectl());
+    let watched: Vec<_> = operators(kubectl).await.iter().map(|pod| Outbound::watch(pod).unwrap()).collect();
+    direct_gateway(stage, "outbound").await.unwrap();
+    let store = at_head("tcp", stage.surroundings.store.port());
+    let service = kubectl.get("service kubernetes -n default").await.unwrap();
+    let mut named = named_by_gateways(stage);
+    named.insert((service["spec"]["clusterIP"].as_str().unwrap().to_owned(), "tcp".to_owned(), 443));
+    watched.iter().for_each(|pod| turned_to(pod, &store, &named));
+    kubectl.run("delete namespace outbound --wait=false").await.unwrap();
+}
+
+fn at_head(protocol: &str, port: u16) -> Asked {
+    (HEAD.to_string(), protocol.to_owned(), port)
+}
+
+/// Postgres, the identity provider, and who knows their names.
+fn named_by_gateways(stage: &Stage) -> BTreeSet<Asked> {
+    let store = at_head("tcp", stage.surroundings.store.port());
+    BTreeSet::from([store, at_head("tcp", 443), at_head("udp", 53), at_head("tcp", 53)])
+}
+
+/// To nobody but these, among them one to whom it surely did.
+fn turned_to(pod: &Outbound, one: &Asked, named: &BTreeSet<Asked>) {
+    let asked = pod.asked().unwrap();
+    assert!(asked.contains(one), "this sees nothing: {asked:?}");
+    assert_eq!(asked.difference(named).collect::<Vec<_>>(), Vec::<&Asked>::new());
+    assert_eq!(pod.otherwise().unwrap(), 0);
 }
 
 async fn stream(client: Client) -> Result<()> {
