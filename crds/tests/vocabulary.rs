@@ -172,7 +172,7 @@ fn every_field_has_an_object_of_the_table_that_uses_it() {
 #[test]
 fn every_sample_is_valid_and_reads_back_as_it_was_written() {
     let judges = Judge::all();
-    assert_eq!(samples().len(), 6);
+    assert_eq!(samples().len(), 7);
     for (file, objects) in samples() {
         assert!(objects.iter().any(|object| object["kind"] == "ClaudeGateway"), "{file}");
         for object in objects {
@@ -185,6 +185,48 @@ fn every_sample_is_valid_and_reads_back_as_it_was_written() {
             assert_eq!(judge.complaints(&object, None), [], "{file}");
         }
     }
+}
+
+/// A Secret may also be somebody's to make: what it will be is said by an ExternalSecret then.
+#[test]
+fn every_sample_brings_the_secrets_that_its_gateway_refers_to_and_permits_their_use() {
+    for (file, objects) in samples() {
+        let mut brought = BTreeSet::new();
+        for object in &objects {
+            let (labels, keys): (_, Vec<_>) = match object["kind"].as_str().unwrap() {
+                "Secret" => {
+                    (&object["metadata"]["labels"], object["stringData"].as_object().unwrap().keys().cloned().collect())
+                }
+                "ExternalSecret" => {
+                    let data = object["spec"]["data"].as_array().unwrap();
+                    let keys = data.iter().map(|entry| entry["secretKey"].as_str().unwrap().to_owned());
+                    (&object["spec"]["target"]["template"]["metadata"]["labels"], keys.collect())
+                }
+                _ => continue,
+            };
+            let (label, use_) = crds::PERMITTED_USE;
+            assert_eq!(labels[label], use_, "{file}: {}", object["metadata"]["name"]);
+            brought.extend(keys.into_iter().map(|key| (object["metadata"]["name"].as_str().unwrap().to_owned(), key)));
+        }
+        let gateway = objects.iter().find(|object| object["kind"] == "ClaudeGateway").unwrap();
+        let referred = referred(&gateway["spec"]);
+        assert!(referred.len() >= 2, "{file}: {referred:?}");
+        assert_eq!(referred.difference(&brought).collect::<Vec<_>>(), Vec::<&(String, String)>::new(), "{file}");
+    }
+}
+
+/// Every `…SecretRef` with a key.
+fn referred(value: &Value) -> BTreeSet<(String, String)> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let mut found = BTreeSet::new();
+    for (field, below) in value.as_object().into_iter().flatten() {
+        if field.ends_with("SecretRef") || field == "secretRef" {
+            found.extend(text(&below["name"]).zip(text(&below["key"])));
+        }
+        found.append(&mut referred(below));
+    }
+    value.as_array().into_iter().flatten().for_each(|item| found.append(&mut referred(item)));
+    found
 }
 
 #[test]
