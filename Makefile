@@ -120,6 +120,7 @@ tools:
 # Cold, about 11 minutes.
 programs:
 	@tools/cluster-programs >/dev/null
+	@tools/foreign-definitions >/dev/null
 
 node:
 	@cd e2e/node && (test -d node_modules && test node_modules/.package-lock.json -nt package-lock.json || npm ci --ignore-scripts --no-audit --no-fund)

@@ -1,28 +1,33 @@
-//! Kinds of somebody else's controller, where only that they are served matters.
+//! Kinds of somebody else's controller, as their own projects define them; the controllers do not run here.
 
-use serde_json::{Value, json};
+use std::{fs, path::Path};
 
-pub const HTTP_ROUTE: Foreign = Foreign("gateway.networking.k8s.io", "httproutes", "HTTPRoute");
-pub const CERTIFICATE: Foreign = Foreign("cert-manager.io", "certificates", "Certificate");
-pub const SERVICE_MONITOR: Foreign = Foreign("monitoring.coreos.com", "servicemonitors", "ServiceMonitor");
-pub const PROMETHEUS_RULE: Foreign = Foreign("monitoring.coreos.com", "prometheusrules", "PrometheusRule");
+use anyhow::{Context, Result};
+use serde_json::Value;
 
-/// Its group, plural and kind.
+use super::programs::folder_of;
+
+pub const HTTP_ROUTE: Foreign = Foreign("gateway.networking.k8s.io", "httproutes");
+pub const CERTIFICATE: Foreign = Foreign("cert-manager.io", "certificates");
+pub const SERVICE_MONITOR: Foreign = Foreign("monitoring.coreos.com", "servicemonitors");
+pub const PROMETHEUS_RULE: Foreign = Foreign("monitoring.coreos.com", "prometheusrules");
+pub const EXTERNAL_SECRET: Foreign = Foreign("external-secrets.io", "externalsecrets");
+
+/// Its group and plural.
 #[derive(Debug, Clone, Copy)]
-pub struct Foreign(&'static str, &'static str, &'static str);
+pub struct Foreign(&'static str, &'static str);
+
+/// Their CustomResourceDefinitions. Fetched first where they are missing (`tools/foreign-definitions`).
+pub async fn definitions(which: &[Foreign]) -> Result<Vec<Value>> {
+    let folder = folder_of("foreign-definitions", &[]).await?;
+    which.iter().map(|kind| kind.definition(&folder)).collect()
+}
 
 impl Foreign {
-    /// A CustomResourceDefinition that takes any object.
-    pub fn definition(self) -> Value {
-        let Self(group, plural, kind) = self;
-        let open = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
-        let version = json!({ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": open } });
-        json!({
-            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": { "name": format!("{plural}.{group}"),
-                "annotations": { "api-approved.kubernetes.io": "unapproved, a stand-in for a test" } },
-            "spec": { "group": group, "scope": "Namespaced",
-                "names": { "plural": plural, "singular": kind.to_lowercase(), "kind": kind }, "versions": [version] },
-        })
+    fn definition(self, folder: &Path) -> Result<Value> {
+        let Self(group, plural) = self;
+        let path = folder.join(format!("{group}_{plural}.yaml"));
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        serde_saphyr::from_str(&text).with_context(|| path.display().to_string())
     }
 }

@@ -59,11 +59,16 @@ impl Programs {
     }
 
     async fn built(which: &[&str]) -> Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/cluster-programs");
-        let mut command = Command::new(&script);
-        command.args(which).stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
-        let output = command.output().await.with_context(|| format!("running {}", script.display()))?;
-        ensure!(output.status.success(), "{}: {}", script.display(), output.status);
-        Ok(Self(String::from_utf8(output.stdout)?.trim().into()))
+        Ok(Self(folder_of("cluster-programs", which).await?))
     }
+}
+
+/// What one of the scripts in `tools` prints: where that is which it makes or fetches.
+pub(super) async fn folder_of(script: &str, arguments: &[&str]) -> Result<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools").join(script);
+    let mut command = Command::new(&script);
+    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
+    let output = command.output().await.with_context(|| format!("running {}", script.display()))?;
+    ensure!(output.status.success(), "{}: {}", script.display(), output.status);
+    Ok(String::from_utf8(output.stdout)?.trim().into())
 }

@@ -8,7 +8,7 @@ use e2e::{
     chart::{definitions, helm::Release, root},
     cluster::{
         Plane,
-        foreign::{Foreign, PROMETHEUS_RULE, SERVICE_MONITOR},
+        foreign::{self, PROMETHEUS_RULE, SERVICE_MONITOR},
     },
 };
 use serde_json::json;
@@ -41,7 +41,7 @@ async fn taken(plane: &Plane, name: &str, manifest: &str) {
 #[tokio::test]
 async fn f4_every_way_to_install_is_taken_without_an_error_or_a_warning() {
     let plane = Plane::start().await.unwrap();
-    for definition in [SERVICE_MONITOR, PROMETHEUS_RULE].map(Foreign::definition) {
+    for definition in foreign::definitions(&[SERVICE_MONITOR, PROMETHEUS_RULE]).await.unwrap() {
         plane.kubectl().apply(&definition.to_string()).await.unwrap();
         let name = definition["metadata"]["name"].as_str().unwrap();
         plane.kubectl().run(&format!("wait --for=condition=Established crd/{name} --timeout=60s")).await.unwrap();

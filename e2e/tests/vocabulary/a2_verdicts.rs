@@ -1,5 +1,6 @@
 //! A2 and A3: the table of `crds`, judged by the API server.
 
+use e2e::cluster::foreign::{self, EXTERNAL_SECRET};
 use serde_json::{Value, json};
 
 use crate::{
@@ -83,11 +84,14 @@ async fn a2_every_default_is_filled_in() {
 
 #[tokio::test]
 async fn a2_every_sample_is_accepted_with_every_field_of_it_known() {
+    let kubectl = Stage::set().await.plane.kubectl();
+    kubectl.apply(&foreign::definitions(&[EXTERNAL_SECRET]).await.unwrap()[0].to_string()).await.unwrap();
+    kubectl.run("wait --for=condition=Established crd --all --timeout=60s").await.unwrap();
     for (file, objects) in samples() {
         let stage = Stage::set().await;
         let text = objects.iter().map(Value::to_string).collect::<Vec<_>>().join("\n---\n");
         let arguments = ["apply", "--validate=strict", "--namespace", stage.namespace.as_str(), "--filename", "-"];
-        let applied = stage.plane.kubectl().run_with(&arguments, &text).await;
+        let applied = kubectl.run_with(&arguments, &text).await;
         assert!(applied.is_ok(), "{file}: {applied:?}");
     }
 }

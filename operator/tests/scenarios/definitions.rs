@@ -6,7 +6,7 @@ use e2e::{
     cast::patience::{eventually, eventually_within},
     cluster::{
         Plane,
-        foreign::{CERTIFICATE, HTTP_ROUTE, SERVICE_MONITOR},
+        foreign::{self, CERTIFICATE, Foreign, HTTP_ROUTE, SERVICE_MONITOR},
     },
 };
 use serde_json::{Value, json};
@@ -29,6 +29,10 @@ async fn stage() -> (Stage, MutexGuard<'static, ()>) {
     (Stage::on(plane).await, turn)
 }
 
+async fn come(stage: &Stage, kind: Foreign) {
+    define(stage.plane, foreign::definitions(&[kind]).await.unwrap()).await;
+}
+
 pub(crate) async fn reasons_of_events(stage: &Stage, name: &str) -> Vec<String> {
     let events = stage.get("events.events.k8s.io").await;
     let events = events["items"].as_array().cloned().unwrap_or_default();
@@ -48,14 +52,14 @@ async fn c8_an_api_that_is_absent_is_named_and_noticed_when_it_comes() {
     assert!(said.contains("HTTPRoute") && said.contains("Install the Gateway API"), "{said}");
     assert!(stage.get("deployment claude").await.is_null());
     let begun = Instant::now();
-    define(stage.plane, vec![HTTP_ROUTE.definition()]).await;
+    come(&stage, HTTP_ROUTE).await;
     eventually_within(Duration::from_secs(60), "the route", async || {
         !stage.get("httproutes.gateway.networking.k8s.io claude").await.is_null()
     })
     .await;
     println!("C8: an API is noticed within {:?} of its definition", begun.elapsed());
     eventually("nothing stalls any more", async || stage.condition("Stalled").await.is_null()).await;
-    define(stage.plane, vec![SERVICE_MONITOR.definition()]).await;
+    come(&stage, SERVICE_MONITOR).await;
     eventually_within(Duration::from_secs(60), "the monitor, for which nothing waited", async || {
         !stage.get("servicemonitors.monitoring.coreos.com claude").await.is_null()
     })
@@ -66,7 +70,7 @@ async fn c8_an_api_that_is_absent_is_named_and_noticed_when_it_comes() {
 #[tokio::test]
 async fn another_certificate_is_announced_before_cert_manager_issues_it() {
     let (stage, _turn) = stage().await;
-    define(stage.plane, vec![CERTIFICATE.definition()]).await;
+    come(&stage, CERTIFICATE).await;
     let _operator = stage.operator(&["--leader-election", "false", "--api-look-seconds", "2"]).await;
     let issued = json!({ "certManager": { "issuerRef": { "name": "company" } } });
     let exposure = json!({ "kind": "Ingress", "trustedProxies": ["10.0.0.0/8"], "tls": issued });
@@ -79,7 +83,7 @@ async fn another_certificate_is_announced_before_cert_manager_issues_it() {
         let time = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days);
         // As cert-manager says it.
         let status = json!({ "status": { "renewalTime": time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() } });
-        stage.patch("certificates.cert-manager.io claude", status).await;
+        stage.patch("certificates.cert-manager.io claude --subresource=status", status).await;
     };
     renewed_at(100).await;
     stage.until_settled().await;

@@ -5,7 +5,7 @@ use e2e::{
     cast::patience::eventually,
     cluster::{
         Plane,
-        foreign::{CERTIFICATE, Foreign, HTTP_ROUTE, SERVICE_MONITOR},
+        foreign::{self, CERTIFICATE, HTTP_ROUTE, SERVICE_MONITOR},
     },
 };
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ async fn f4_d4_every_form_of_a_gateway_is_admitted_where_pods_are_restricted() {
     static OWN: OnceCell<Plane> = OnceCell::const_new();
     let plane = OWN.get_or_init(async || Plane::start().await.unwrap()).await;
     define(plane, definitions()).await;
-    define(plane, [HTTP_ROUTE, CERTIFICATE, SERVICE_MONITOR].map(Foreign::definition).into()).await;
+    define(plane, foreign::definitions(&[HTTP_ROUTE, CERTIFICATE, SERVICE_MONITOR]).await.unwrap()).await;
     for (name, form, expected) in forms() {
         let stage = Stage::on(plane).await;
         let labels = "pod-security.kubernetes.io/enforce=restricted pod-security.kubernetes.io/warn=restricted";

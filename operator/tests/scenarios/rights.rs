@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use e2e::{
     cast::patience::eventually,
-    cluster::foreign::{CERTIFICATE, Foreign, HTTP_ROUTE, SERVICE_MONITOR},
+    cluster::foreign::{self, CERTIFICATE, HTTP_ROUTE, SERVICE_MONITOR},
 };
 use serde_json::json;
 
@@ -58,7 +58,7 @@ async fn a_full_life(stage: &Stage) {
 #[tokio::test]
 async fn d1_every_right_that_the_chart_grants_is_used_and_none_is_missed() {
     let mut stage = Stage::alone().await;
-    let optional = [HTTP_ROUTE, CERTIFICATE, SERVICE_MONITOR].map(Foreign::definition);
+    let optional = foreign::definitions(&[HTTP_ROUTE, CERTIFICATE, SERVICE_MONITOR]).await.unwrap();
     stage.kubectl.apply(&list(&optional)).await.unwrap();
     let mark = stage.plane.mark();
     let operator = stage.operator(&["--pod-name", "first"]).await;
