@@ -138,7 +138,7 @@ async fn lead(
     let context = Arc::new(Context {
         client: client.clone(),
         clock: Arc::new(SystemClock),
-        prober: Prober::new(stores.clone(), issuers, Arc::new(SystemRandom::new())),
+        prober: Prober::new(stores.clone(), issuers, Arc::new(SystemRandom::new()), fence.clone()),
         discovery,
         events: events.clone(),
         metrics: metrics.clone(),

@@ -52,6 +52,13 @@ impl Fence {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Closed;
     }
 
+    pub fn pass(&self, now: Instant) -> Result<(), NotLeading> {
+        match self.passable(now) {
+            true => Ok(()),
+            false => Err(NotLeading),
+        }
+    }
+
     pub fn passable(&self, now: Instant) -> bool {
         match *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
             State::Open => true,
@@ -93,8 +100,8 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        if !reads && !self.fence.passable(Instant::now()) {
-            return Box::pin(std::future::ready(Err(NotLeading.into())));
+        if !reads && let Err(error) = self.fence.pass(Instant::now()) {
+            return Box::pin(std::future::ready(Err(error.into())));
         }
         let answer = self.inner.call(request);
         Box::pin(async move { answer.await.map_err(Into::into) })

@@ -38,13 +38,18 @@ where
             Ok(event) => hear(without_history(event)),
             Err(error) => {
                 metrics.watch_failed(&resource);
+                let begins_anew = matches!(error, watcher::Error::WatchStartFailed(_));
+                if begins_anew {
+                    // Not only when it is tried again: until then nobody is told anything.
+                    hear(Event::Init);
+                }
                 if failed.is_none_or(|at| at.elapsed() >= WELL) {
                     tracing::warn!(%error, resource, "a watch failed and is tried again");
                     wait = FIRST;
                 }
                 tokio::time::sleep(wait).await;
                 failed = Some(Instant::now());
-                if matches!(error, watcher::Error::WatchStartFailed(_)) {
+                if begins_anew {
                     events = watcher(api.clone(), selection.clone()).boxed();
                 }
                 wait = (wait * 2).min(LONGEST);

@@ -1,6 +1,6 @@
 //! Makes the cluster as it shall be: what differs is applied, what shall not be is deleted, and what is not ours is left.
 //!
-//! Invariant: nothing is written before every object was looked at, and none of them belongs to somebody else. [`Applied`]
+//! Invariant: nothing is written before every object was looked at, and none of them belongs to somebody else; nor from memory. [`Applied`]
 //! exists only after all of that, so a status cannot tell of what was not done.
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -16,7 +16,7 @@ use super::{
     condition::{Finding, Reason},
     drift::{Memory, seal},
     kinds::{self, Kind, MANAGER},
-    sight::{Seen, Sight, Watched},
+    sight::{Sight, Watched},
     validate::{Identity, ValidatedGateway},
 };
 
@@ -86,24 +86,25 @@ impl Applied {
     }
 }
 
+/// Nothing where there is something to write, and what shall be written comes from memory.
 pub async fn apply(
     sight: &Sight<'_>,
     gateway: &ValidatedGateway,
     desired: &Desired,
     memory: &Memory,
-) -> Result<Applied, ApplyError> {
+) -> Result<Option<Applied>, ApplyError> {
     let work = Work { sight, identity: &gateway.identity, memory };
     let mut found = Vec::with_capacity(desired.objects.len());
     for planned in &desired.objects {
         found.push(work.look(planned.kind, planned.name()).await?);
     }
     let surplus = work.surplus(gateway, desired).await?;
-    if !surplus.is_empty() || !work.all_in_step(desired, &found)? {
-        found = work.afresh(desired, found).await?;
+    if sight.has_remembered() && !(surplus.is_empty() && work.all_in_step(desired, &found)?) {
+        return Ok(None);
     }
     let mut applied = Applied { deployment: None, waits: false, writes: 0 };
     for (planned, live) in desired.objects.iter().zip(found) {
-        work.bring(planned, live.object, desired.held, &mut applied).await?;
+        work.bring(planned, live, desired.held, &mut applied).await?;
     }
     if !desired.objects.iter().any(|planned| planned.kind == Kind::Deployment) {
         applied.waits = true;
@@ -112,7 +113,7 @@ pub async fn apply(
         work.delete(kind, &object).await?;
         applied.writes += 1;
     }
-    Ok(applied)
+    Ok(Some(applied))
 }
 
 /// What each step needs.
@@ -127,44 +128,29 @@ impl Work<'_> {
         Api::namespaced_with(self.sight.client.clone(), &self.identity.namespace, &kind.resource())
     }
 
-    async fn get(&self, kind: Kind, name: &str) -> Result<Seen<DynamicObject>, ApplyError> {
-        let found = self.sight.get(Watched::Owned(kind), &self.api(kind), name).await;
+    async fn get(&self, kind: Kind, name: &str) -> Result<Option<DynamicObject>, ApplyError> {
+        let found = self.sight.get(Watched::Owned(kind), name).await;
         found.map_err(|source| ApplyError::Api { kind, name: name.to_owned(), verb: "read", source })
     }
 
     /// Ours, or nobody's.
-    async fn look(&self, kind: Kind, name: &str) -> Result<Seen<DynamicObject>, ApplyError> {
+    async fn look(&self, kind: Kind, name: &str) -> Result<Option<DynamicObject>, ApplyError> {
         let live = self.get(kind, name).await?;
-        match live.object.as_ref().is_none_or(|live| kinds::owned_by(&live.metadata, &self.identity.uid)) {
+        match live.as_ref().is_none_or(|live| kinds::owned_by(&live.metadata, &self.identity.uid)) {
             true => Ok(live),
             false => Err(ApplyError::NameConflict { kind, name: name.to_owned() }),
         }
     }
 
-    /// There is nothing to write.
-    fn all_in_step(&self, desired: &Desired, found: &[Seen<DynamicObject>]) -> Result<bool, ApplyError> {
-        for (Planned { kind, object }, seen) in desired.objects.iter().zip(found) {
-            let name = || object.metadata.name.clone().unwrap_or_default();
-            let json = |source| ApplyError::Json { kind: *kind, name: name(), source };
-            let Some(live) = &seen.object else { return Ok(false) };
-            if !self.memory.in_step(live, &seal(object).map_err(json)?).map_err(json)? {
+    fn all_in_step(&self, desired: &Desired, found: &[Option<DynamicObject>]) -> Result<bool, ApplyError> {
+        for (planned, live) in desired.objects.iter().zip(found) {
+            let json = |source| ApplyError::Json { kind: planned.kind, name: planned.name().to_owned(), source };
+            let Some(live) = live else { return Ok(false) };
+            if !self.memory.in_step(live, &seal(&planned.object).map_err(json)?).map_err(json)? {
                 return Ok(false);
             }
         }
         Ok(true)
-    }
-
-    /// What was remembered is read.
-    async fn afresh(
-        &self,
-        desired: &Desired,
-        mut found: Vec<Seen<DynamicObject>>,
-    ) -> Result<Vec<Seen<DynamicObject>>, ApplyError> {
-        for (planned, seen) in desired.objects.iter().zip(&mut found).filter(|(_, seen)| seen.is_remembered) {
-            self.sight.asks(Watched::Owned(planned.kind), planned.name());
-            *seen = self.look(planned.kind, planned.name()).await?;
-        }
-        Ok(found)
     }
 
     /// What is ours and not asked for any more. What every gateway has is never surplus.
@@ -179,7 +165,7 @@ impl Work<'_> {
                 if desired.objects.iter().any(|planned| planned.kind == kind && planned.name() == name) {
                     continue;
                 }
-                let live = self.get(kind, &name).await?.object;
+                let live = self.get(kind, &name).await?;
                 let ours = live.filter(|live| {
                     let managed = live.metadata.labels.as_ref().and_then(|labels| labels.get(kinds::MANAGED_BY));
                     kinds::owned_by(&live.metadata, &self.identity.uid) && managed.is_some_and(|by| by == MANAGER)

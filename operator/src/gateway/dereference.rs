@@ -8,7 +8,7 @@ use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ConfigMap, Secret},
 };
-use kube::{Api, ResourceExt, api::ObjectMeta, core::DynamicObject};
+use kube::{ResourceExt, api::ObjectMeta, core::DynamicObject};
 
 use super::{
     kinds::{self, CERTIFICATE, Kind},
@@ -49,33 +49,29 @@ pub async fn dereference(
     discovery: &Discovery,
     gateway: &ClaudeGateway,
 ) -> Result<Dereferenced, kube::Error> {
-    let namespace = gateway.namespace().unwrap_or_default();
     let (name, uid) = (gateway.name_any(), gateway.uid().unwrap_or_default());
-    let secrets_api = Api::<Secret>::namespaced(sight.client.clone(), &namespace);
-    let maps_api = Api::<ConfigMap>::namespaced(sight.client.clone(), &namespace);
-    let deployments_api = Api::<Deployment>::namespaced(sight.client.clone(), &namespace);
     let references = References::of(&gateway.spec);
     let mut secrets = BTreeMap::new();
     for name in references.secrets() {
-        secrets.insert(name.to_owned(), permitted(sight.get(Watched::Permitted, &secrets_api, name).await?.object));
+        secrets.insert(name.to_owned(), permitted(sight.get(Watched::Permitted, name).await?));
     }
     let mut config_maps = BTreeMap::new();
     for name in references.config_maps.keys() {
-        let found = sight.get(Watched::ConfigMaps, &maps_api, name).await?.object;
+        let found: Option<ConfigMap> = sight.get(Watched::ConfigMaps, name).await?;
         let data =
             found.map(|map| map.data.unwrap_or_default().into_iter().map(|(key, text)| (key, text.into_bytes())));
         config_maps.insert(name.clone(), data.map_or(Foreign::Missing, |data| Foreign::Found(data.collect())));
     }
     let ours = |meta: &ObjectMeta| kinds::owned_by(meta, &uid);
     let own = Watched::Owned(Kind::Secret);
-    let config = sight.get(own, &secrets_api, &kinds::config(&name)).await?.object;
-    let keys = sight.get(own, &secrets_api, &kinds::keys(&name)).await?.object;
+    let config = sight.get::<Secret>(own, &kinds::config(&name)).await?;
+    let keys = sight.get::<Secret>(own, &kinds::keys(&name)).await?;
     let issued = match is_issued(gateway) {
-        true => sight.get(Watched::Permitted, &secrets_api, &kinds::certificate(&name)).await?.object,
+        true => sight.get::<Secret>(Watched::Permitted, &kinds::certificate(&name)).await?,
         false => None,
     };
-    let renewal = renewal(sight, discovery, gateway, &namespace).await?;
-    let deployment = sight.get(Watched::Owned(Kind::Deployment), &deployments_api, &name).await?.object;
+    let renewal = renewal(sight, discovery, gateway).await?;
+    let deployment = sight.get::<Deployment>(Watched::Owned(Kind::Deployment), &name).await?;
     let served = |kind: &Kind| kind.optional().is_none_or(|api| discovery.has(&api));
     Ok(Dereferenced {
         references,
@@ -94,13 +90,11 @@ async fn renewal(
     sight: &Sight<'_>,
     discovery: &Discovery,
     gateway: &ClaudeGateway,
-    namespace: &str,
 ) -> Result<Option<Timestamp>, kube::Error> {
     if !is_issued(gateway) || !discovery.has(&CERTIFICATE) {
         return Ok(None);
     }
-    let api = Api::<DynamicObject>::namespaced_with(sight.client.clone(), namespace, &CERTIFICATE.resource());
-    let certificate = sight.get(Watched::Owned(Kind::Certificate), &api, &gateway.name_any()).await?.object;
+    let certificate: Option<DynamicObject> = sight.get(Watched::Owned(Kind::Certificate), &gateway.name_any()).await?;
     let time = certificate.as_ref().and_then(|found| found.data.pointer("/status/renewalTime")?.as_str()?.parse().ok());
     Ok(time)
 }

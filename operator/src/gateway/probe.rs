@@ -17,7 +17,10 @@ use super::{
     login::StandingLogin,
     validate::{PodRole, ValidatedGateway},
 };
-use crate::store::{GatewayName, GatewayStore, LivePod, PodLogin, StoreError, Stores};
+use crate::{
+    engine::fence::Fence,
+    store::{GatewayName, GatewayStore, LivePod, PodLogin, StoreError, Stores},
+};
 
 /// Rights and logins are looked at this often; an access that changes is looked at at once.
 const LOOK: Duration = Duration::from_secs(300);
@@ -80,6 +83,7 @@ pub struct Prober {
     pub stores: Arc<Stores>,
     pub issuers: Issuers,
     pub random: Arc<dyn SecureRandom + Send + Sync>,
+    fence: Fence,
     looked: Mutex<HashMap<GatewayName, Looked>>,
 }
 
@@ -112,8 +116,18 @@ struct Database {
 }
 
 impl Prober {
-    pub fn new(stores: Arc<Stores>, issuers: Issuers, random: Arc<dyn SecureRandom + Send + Sync>) -> Self {
-        Self { stores, issuers, random, looked: Mutex::default() }
+    pub fn new(
+        stores: Arc<Stores>,
+        issuers: Issuers,
+        random: Arc<dyn SecureRandom + Send + Sync>,
+        fence: Fence,
+    ) -> Self {
+        Self { stores, issuers, random, fence, looked: Mutex::default() }
+    }
+
+    /// Schema, roles and rights are another's to change when the lease is.
+    fn may_write(&self) -> Result<(), StoreError> {
+        self.fence.pass(Instant::now()).map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
     /// `held` is what the pods' Secret holds.
@@ -154,6 +168,7 @@ impl Prober {
         let name = GatewayName { namespace: identity.namespace.clone(), name: identity.name.clone() };
         let store = self.stores.open(&name, gateway.access.clone())?;
         if !store.is_migrated().await? {
+            self.may_write()?;
             store.migrate().await?;
             self.looked.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
             self.stores.tell(&name);
@@ -165,6 +180,7 @@ impl Prober {
             PodRole::Given { username, .. } => {
                 let given = mark(username, "");
                 if !self.is_fresh(&name, &store, given, now) {
+                    self.may_write()?;
                     store.grant_to(username).await?;
                     self.note(name, &store, given, now);
                 }
@@ -184,6 +200,7 @@ impl Prober {
         if let Some(held) = held.filter(|held| self.is_fresh(name, store, mark_of(&held.login), now)) {
             return Ok(held.clone());
         }
+        self.may_write()?;
         let login = store.ensure_pod_login(held.map(|held| &held.login), &*self.random).await?;
         let is_held = |held: &&StandingLogin| mark_of(&held.login) == mark_of(&login);
         let since = held.filter(is_held).map_or(today, |held| held.since);

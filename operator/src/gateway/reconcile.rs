@@ -19,7 +19,7 @@ use super::{
     drift::Memory,
     keys::{KeySet, KeysError},
     probe::{Probed, Prober},
-    sight::Sights,
+    sight::{Sight, Sights},
     status::{DATABASE_READY, Facts, IDENTITY_PROVIDER_READY, Outcome},
     told::Told,
     update_status::{announce, update_status},
@@ -80,16 +80,33 @@ pub async fn reconcile(context: &Context, gateway: &ClaudeGateway) -> Result<Dur
             .map_err(ReconcileError::Status)?;
     }
     let sight = context.sights.of(&context.client, gateway, Instant::now());
-    let world = dereference(&sight, &context.discovery, gateway).await.map_err(ReconcileError::Dereference)?;
+    match try_with(context, gateway, &sight).await? {
+        Some(again) => Ok(again),
+        None => {
+            sight.begin_anew();
+            let again = try_with(context, gateway, &sight).await?;
+            Ok(again.unwrap_or(WATCHFUL))
+        }
+    }
+}
+
+/// Nothing where what is remembered does not do.
+async fn try_with(
+    context: &Context,
+    gateway: &ClaudeGateway,
+    sight: &Sight<'_>,
+) -> Result<Option<Duration>, ReconcileError> {
+    let world = dereference(sight, &context.discovery, gateway).await.map_err(ReconcileError::Dereference)?;
     let validated = match validate(gateway, &world, context.default_image.as_deref()) {
         Ok(validated) => validated,
-        Err(finding) => return tell(context, gateway, &Outcome::Refused(&finding)).await.map(|()| CALM),
+        Err(finding) => return tell(context, gateway, &Outcome::Refused(&finding)).await.map(|()| Some(CALM)),
     };
     let today = context.clock.now();
     let held = match build::held(world.config.as_ref(), world.keys.as_ref(), today) {
         Ok(held) => held,
         Err(error) => {
-            return tell(context, gateway, &Outcome::Refused(&damaged(&error, &world.keys))).await.map(|()| CALM);
+            let damaged = damaged(&error, &world.keys);
+            return tell(context, gateway, &Outcome::Refused(&damaged)).await.map(|()| Some(CALM));
         }
     };
     let probed = context.prober.probe(&validated, held.login, (Instant::now(), today)).await;
@@ -102,18 +119,19 @@ pub async fn reconcile(context: &Context, gateway: &ClaudeGateway) -> Result<Dur
         given: given.as_ref(),
     };
     let desired = build(&validated, &found)?;
-    match apply(&sight, &validated, &desired, &context.memory).await {
-        Ok(applied) => {
+    match apply(sight, &validated, &desired, &context.memory).await {
+        Ok(None) => Ok(None),
+        Ok(Some(applied)) => {
             let facts = facts(&validated, desired.newer_image);
             let outcome = Outcome::Applied { probed: &probed, applied: &applied, facts: &facts };
             let status = told(context, gateway, &outcome).await?;
-            Ok(rest(&probed, &applied, &status, context.clock.now()))
+            Ok(Some(rest(&probed, &applied, &status, context.clock.now())))
         }
         Err(error) => {
             let finding = error.finding();
             tell(context, gateway, &Outcome::Failed { probed: &probed, finding: &finding }).await?;
             match finding.reason.is_terminal() {
-                true => Ok(CALM),
+                true => Ok(Some(CALM)),
                 false => Err(error.into()),
             }
         }

@@ -2,25 +2,35 @@
 //! while a watch that would have told of a change has not.
 //!
 //! Invariant: an object is remembered only while a watch listens whose selection holds it, in exactly the version that the
-//! watch speaks of; that an object is absent, only until the watch speaks of it. What is remembered is a reason to do nothing,
-//! never to write: before a write all of the gateway's own objects are read afresh. Nothing here can be printed: it holds Secrets.
+//! watch speaks of; that an object is absent, only where the watch would speak of whatever came. What is remembered is a
+//! reason to write no object, never one to write any: whoever has something to write and [was told from
+//! memory](Sight::has_remembered) [begins anew](Sight::begin_anew), and reads. Nothing here can be printed: it holds Secrets.
 
 use std::{
     collections::{HashMap, HashSet},
-    fmt::Debug,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use crds::{ClaudeGateway, PERMITTED_USE};
-use kube::{Api, Client, Resource, ResourceExt, api::ObjectMeta};
-use serde::{Serialize, de::DeserializeOwned};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{ApiResource, ObjectMeta},
+    core::DynamicObject,
+};
+use serde::de::DeserializeOwned;
 
 use super::kinds::{self, Kind};
 use crate::engine::{controller::mark, scope::Scope};
 
 /// Everything is read afresh after this, in case a watch has missed something.
-const STANDS_FOR: Duration = Duration::from_secs(600);
+const STANDS_FOR: Duration = Duration::from_secs(300);
+/// What is larger is read each time: whoever writes Secrets and ConfigMaps does not decide how much is kept here.
+const LARGEST: usize = 64 * 1024;
 
 /// The watch that would tell of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,19 +45,15 @@ pub enum Watched {
 #[derive(Default)]
 pub struct Sights(Mutex<State>);
 
-/// The same for one gateway, with the way to read what is not remembered.
+/// The same for one gateway at one look, with the way to read what is not remembered.
 pub struct Sight<'a> {
     sights: &'a Sights,
     pub client: &'a Client,
+    namespace: String,
     uid: String,
-}
-
-/// An object, or that there is none.
-#[derive(Debug)]
-pub struct Seen<K> {
-    pub object: Option<K>,
-    /// It was not asked for just now.
-    pub is_remembered: bool,
+    /// What was asked for later was asked for at this look.
+    begun: u64,
+    has_remembered: AtomicBool,
 }
 
 #[derive(Default)]
@@ -73,24 +79,29 @@ enum Known {
         heard: Option<Option<String>>,
     },
     Read {
+        number: u64,
         version: Option<String>,
-        object: Vec<u8>,
+        object: Arc<[u8]>,
     },
-    Absent,
+    Absent {
+        number: u64,
+    },
 }
 
 impl Sights {
     /// Of a gateway that is another than it was, or has been looked at long ago, nothing is remembered.
     pub fn of<'a>(&'a self, client: &'a Client, gateway: &ClaudeGateway, now: Instant) -> Sight<'a> {
         let (uid, mark) = (gateway.uid().unwrap_or_default(), mark(gateway.meta()));
+        let namespace = gateway.namespace().unwrap_or_default();
         let mut state = self.state();
-        let holds = |known: &Remembered| known.mark == mark && now.duration_since(known.since) < STANDS_FOR;
-        if !state.gateways.get(&uid).is_some_and(holds) {
-            let namespace = gateway.namespace().unwrap_or_default();
-            let fresh = Remembered { namespace, mark, since: now, objects: HashMap::new() };
+        // Also those that are gone, and were looked at once more when they went.
+        state.gateways.retain(|_, known| now.saturating_duration_since(known.since) < STANDS_FOR);
+        if state.gateways.get(&uid).is_none_or(|known| known.mark != mark) {
+            let fresh = Remembered { namespace: namespace.clone(), mark, since: now, objects: HashMap::new() };
             state.gateways.insert(uid.clone(), fresh);
         }
-        Sight { sights: self, client, uid }
+        let begun = state.asked;
+        Sight { sights: self, client, namespace, uid, begun, has_remembered: AtomicBool::new(false) }
     }
 
     /// The gateway is gone.
@@ -121,7 +132,7 @@ impl Sights {
             match gateway.objects.get_mut(&key) {
                 Some(Known::Asked { heard, .. }) => *heard = Some(said.clone()),
                 Some(Known::Read { version, .. }) if !is_gone && *version == said => is_news = false,
-                Some(Known::Absent) if is_gone => is_news = false,
+                Some(Known::Absent { .. }) if is_gone => is_news = false,
                 Some(_) => drop(gateway.objects.remove(&key)),
                 None => {}
             }
@@ -149,24 +160,30 @@ impl State {
 
 impl Sight<'_> {
     /// As it is remembered, or else as it is.
-    pub async fn get<K>(&self, watched: Watched, api: &Api<K>, name: &str) -> Result<Seen<K>, kube::Error>
-    where
-        K: Resource + Clone + Debug + Serialize + DeserializeOwned,
-    {
-        match self.remembered(watched, name) {
-            Some(object) => Ok(Seen { object, is_remembered: true }),
-            None => Ok(Seen { object: self.read(watched, api, name).await?, is_remembered: false }),
+    pub async fn get<K: DeserializeOwned>(&self, watched: Watched, name: &str) -> Result<Option<K>, kube::Error> {
+        if let Some(known) = self.remembered(watched, name) {
+            let object = known.map(|object| serde_json::from_slice(&object)).transpose();
+            return object.map_err(kube::Error::SerdeError);
         }
-    }
-
-    pub async fn read<K>(&self, watched: Watched, api: &Api<K>, name: &str) -> Result<Option<K>, kube::Error>
-    where
-        K: Resource + Clone + Debug + Serialize + DeserializeOwned,
-    {
+        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), &self.namespace, &watched.resource());
         let asked = self.asks(watched, name);
         let object = api.get_opt(name).await?;
         self.answered(watched, name, asked, object.as_ref());
-        Ok(object)
+        let read = object.map(|object| serde_json::from_value(serde_json::to_value(object)?)).transpose();
+        read.map_err(kube::Error::SerdeError)
+    }
+
+    /// Something at this look is what it was at an earlier one.
+    pub fn has_remembered(&self) -> bool {
+        self.has_remembered.load(Ordering::Relaxed)
+    }
+
+    /// From here on everything is read.
+    pub fn begin_anew(&self) {
+        if let Some(gateway) = self.sights.state().gateways.get_mut(&self.uid) {
+            gateway.objects.clear();
+        }
+        self.has_remembered.store(false, Ordering::Relaxed);
     }
 
     /// A question or a write begins, which [`answered`](Self::answered) ends. Nothing is remembered until then.
@@ -180,16 +197,9 @@ impl Sight<'_> {
         number
     }
 
-    pub fn answered<K: Resource + Clone + Serialize>(
-        &self,
-        watched: Watched,
-        name: &str,
-        asked: u64,
-        object: Option<&K>,
-    ) {
+    pub fn answered(&self, watched: Watched, name: &str, asked: u64, object: Option<&DynamicObject>) {
         let mut state = self.sights.state();
-        let Some(gateway) = state.gateways.get(&self.uid) else { return };
-        let listens = state.listens(watched, &gateway.namespace);
+        let listens = state.listens(watched, &self.namespace);
         let Some(gateway) = state.gateways.get_mut(&self.uid) else { return };
         let key = (watched, name.to_owned());
         // Asked anew, or the watch began anew.
@@ -197,13 +207,13 @@ impl Sight<'_> {
         if *number != asked {
             return;
         }
-        let version = object.and_then(|object| object.meta().resource_version.clone());
+        let (number, version) = (*number, object.and_then(|object| object.metadata.resource_version.clone()));
         let is_newest = heard.as_ref().is_none_or(|heard| *heard == version);
         let known = match object {
             _ if !listens || !is_newest => None,
-            None => Some(Known::Absent),
-            Some(object) if !watched.selects(object.meta()) => None,
-            Some(object) => written(object).map(|object| Known::Read { version, object }),
+            None => watched.tells_of_all().then_some(Known::Absent { number }),
+            Some(object) if !watched.selects(&object.metadata) => None,
+            Some(object) => written(watched, object).map(|object| Known::Read { number, version, object }),
         };
         match known {
             Some(known) => drop(gateway.objects.insert(key, known)),
@@ -211,16 +221,35 @@ impl Sight<'_> {
         }
     }
 
-    fn remembered<K: DeserializeOwned>(&self, watched: Watched, name: &str) -> Option<Option<K>> {
-        match self.sights.state().gateways.get(&self.uid)?.objects.get(&(watched, name.to_owned()))? {
-            Known::Asked { .. } => None,
-            Known::Read { object, .. } => serde_json::from_slice(object).ok().map(Some),
-            Known::Absent => Some(None),
+    fn remembered(&self, watched: Watched, name: &str) -> Option<Option<Arc<[u8]>>> {
+        let state = self.sights.state();
+        let (number, object) = match state.gateways.get(&self.uid)?.objects.get(&(watched, name.to_owned()))? {
+            Known::Asked { .. } => return None,
+            Known::Read { number, object, .. } => (*number, Some(object.clone())),
+            Known::Absent { number } => (*number, None),
+        };
+        if number <= self.begun {
+            self.has_remembered.store(true, Ordering::Relaxed);
         }
+        Some(object)
     }
 }
 
 impl Watched {
+    fn resource(self) -> ApiResource {
+        match self {
+            Self::Owned(kind) => kind.resource(),
+            Self::Permitted => ApiResource::erase::<Secret>(&()),
+            Self::ConfigMaps => ApiResource::erase::<ConfigMap>(&()),
+        }
+    }
+
+    /// Whether its watch would tell that an object has come, whatever it is. Of those that a gateway owns the operator is the
+    /// one who makes them, and not before it has looked.
+    fn tells_of_all(self) -> bool {
+        !matches!(self, Self::Permitted)
+    }
+
     /// Whether its watch tells of an object like this.
     fn selects(self, meta: &ObjectMeta) -> bool {
         let label = |name: &str| meta.labels.as_ref().and_then(|labels| labels.get(name)).map(String::as_str);
@@ -232,11 +261,14 @@ impl Watched {
     }
 }
 
-/// In little space. Who owns which field is asked for only before a write.
-fn written<K: Resource + Clone + Serialize>(object: &K) -> Option<Vec<u8>> {
+/// In little space. Who owns which field matters of Deployments alone, whose number of pods may be another's.
+fn written(watched: Watched, object: &DynamicObject) -> Option<Arc<[u8]>> {
     let mut object = object.clone();
-    object.meta_mut().managed_fields = None;
-    serde_json::to_vec(&object).ok()
+    if watched != Watched::Owned(Kind::Deployment) {
+        object.metadata.managed_fields = None;
+    }
+    let written = serde_json::to_vec(&object).ok().filter(|written| written.len() <= LARGEST)?;
+    Some(written.into())
 }
 
 #[cfg(test)]

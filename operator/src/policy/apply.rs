@@ -36,10 +36,9 @@ pub async fn apply(
     let mut head = store.policy_head().await?;
     let changed_in = match memory.standing(store, &set.marks, &head) {
         Some(changed_in) => changed_in,
-        None if !context.fence.passable(Instant::now()) => {
-            return Err(StoreError::Unavailable("this replica does not hold the lease".to_owned()));
-        }
         None => {
+            let leads = context.fence.pass(Instant::now());
+            leads.map_err(|error| StoreError::Unavailable(error.to_string()))?;
             let written = store.replace_policies(&set.rows).await?;
             let changed_in = Arc::new(written.changed_in);
             head = written.head;

@@ -141,7 +141,7 @@ fn refused(reason: Refusal, message: &str, part: &Stands<'_>, conditions: &mut C
     }
 }
 
-/// As it was, and that it is paused.
+/// As it was, and that it is paused. It was seen: whoever waits for an object does not wait for one that rests.
 fn paused(before: &UserPolicyStatus, generation: i64, now: Timestamp) -> UserPolicyStatus {
     let mut conditions = Conditions { before: &before.conditions, generation, now, all: Vec::new() };
     conditions.put(
@@ -152,7 +152,7 @@ fn paused(before: &UserPolicyStatus, generation: i64, now: Timestamp) -> UserPol
     );
     let rest = before.conditions.iter().filter(|condition| condition.type_ != "Paused").cloned();
     let conditions = rest.chain(conditions.all).collect();
-    UserPolicyStatus { conditions, ..before.clone() }
+    UserPolicyStatus { conditions, observed_generation: Some(generation), ..before.clone() }
 }
 
 struct Conditions<'a> {
@@ -315,6 +315,8 @@ mod tests {
         assert_eq!(says(&paused, "Paused"), pair("True", "Annotated"));
         assert_eq!((says(&paused, "Synced"), paused.enforcing_replicas), (pair("True", "Enforced"), Some(3)));
         assert_eq!(next(&paused, &Verdict::Paused, row(9, 2, 3), 9), paused);
+        let unseen = next(&UserPolicyStatus::default(), &Verdict::Paused, Stands::Nothing, 5);
+        assert_eq!((unseen.observed_generation, unseen.conditions.len()), (Some(4), 1), "B2: nobody waits for it");
         let again = next(&paused, &ACCEPTED, row(9, 3, 3), 12);
         assert_eq!(says(&again, "Paused"), None);
     }

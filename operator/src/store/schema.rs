@@ -6,16 +6,18 @@ impl GatewayStore {
     /// Makes the schema where it is missing, and runs what is missing of the migrations. Safe under pods of the previous
     /// version, and a schema that is newer already is fine.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        self.call_within(access::MIGRATE, async |connection| {
-            let patience = access::MIGRATE.as_millis();
-            run(connection, format!("SET statement_timeout = {patience}")).await?;
-            let outcome = claude_gateway_migrations::migrate(connection, self.schema()).await;
-            // The connection goes on to whoever is next, also where this failed.
-            let reset = run(connection, "RESET ALL".to_owned()).await;
-            outcome?;
-            reset
-        })
-        .await
+        let mut connection = self.pool.acquire().await?;
+        let migrating = async {
+            run(&mut connection, format!("SET statement_timeout = {}", access::MIGRATE.as_millis())).await?;
+            claude_gateway_migrations::migrate(&mut connection, self.schema()).await?;
+            run(&mut connection, "RESET ALL; SELECT pg_advisory_unlock_all()".to_owned()).await
+        };
+        let outcome = tokio::time::timeout(access::MIGRATE, migrating).await;
+        if !matches!(outcome, Ok(Ok(()))) {
+            // What it left behind, a lock perhaps, ends with it.
+            drop(connection.detach());
+        }
+        outcome.unwrap_or_else(|_| Err(StoreError::Unavailable("the migrations did not end in time".to_owned())))
     }
 
     /// Whether there is nothing to migrate; one look, which changes nothing.

@@ -110,7 +110,10 @@ fn policies(stage: &Stage) -> Vec<Case> {
     };
     let of = |name: &str| json!({ "name": name });
     let eng = || json!({ "match": { "groups": ["eng"] } });
+    let mut resting = case("resting-policy", "", "Current", eng(), of("rolling"));
+    resting.objects[0]["metadata"]["annotations"] = json!({ "claude-gateway.dev/paused": "true" });
     vec![
+        resting,
         case("base-of-rolling", "Stored", "Current", json!({}), of("rolling")),
         case("second-base", "BaseConflict", "Failed", json!({}), of("rolling")),
         case("orphan", "GatewayNotFound", "InProgress", eng(), of("nobody")),

@@ -25,8 +25,15 @@ async fn applied(server: &Server, memory: &Memory, spec: Value) -> Result<Applie
 
 async fn applied_by(client: &Client, sights: &Sights, memory: &Memory, spec: Value) -> Result<Applied, ApplyError> {
     let gateway = validated(spec.clone()).unwrap();
-    let sight = sights.of(client, &fixtures::object(spec.clone()), Instant::now());
-    apply(&sight, &gateway, &desired(spec), memory).await
+    let desired = desired(spec.clone());
+    let sight = sights.of(client, &fixtures::object(spec), Instant::now());
+    match apply(&sight, &gateway, &desired, memory).await? {
+        Some(applied) => Ok(applied),
+        None => {
+            sight.begin_anew();
+            Ok(apply(&sight, &gateway, &desired, memory).await?.unwrap())
+        }
+    }
 }
 
 /// Of everything that a gateway may own.
@@ -82,9 +89,10 @@ async fn c10_what_was_written_is_not_read_again_until_a_watch_speaks_of_another_
         assert!(sights.heard(Watched::Owned(Kind::Deployment), &meta, false), "it is news");
         let writes = applied_by(&server.client(), &sights, &memory, spec).await.unwrap().writes();
         let calls = server.calls();
-        let reads = calls.iter().filter(|call| !call.is_write()).count();
-        assert_eq!((writes, calls.len() - reads), (1, 1), "C2: it is mended");
-        assert_eq!(reads, server.objects().len(), "C3: every object was looked at before: {calls:#?}");
+        let (written, read): (Vec<_>, Vec<_>) = calls.iter().partition(|call| call.is_write());
+        assert_eq!((writes, written.len()), (1, 1), "C2: it is mended");
+        let is_read = |path: &String| read.iter().any(|call| call.path == *path);
+        assert!(server.objects().keys().all(is_read), "C3: every object was looked at before: {calls:#?}");
     }
 }
 
@@ -103,6 +111,23 @@ async fn c3_what_is_remembered_is_no_reason_to_write_over_somebody_elses_object(
     let conflict = applied_by(&server.client(), &sights, &memory, minimal()).await.unwrap_err();
     assert_eq!(conflict.finding().reason, Reason::NameConflict);
     assert_eq!((&server.objects()[SERVICE], &server.objects()[DEPLOYMENT]), (&theirs, &changed), "nothing is written");
+}
+
+#[tokio::test]
+async fn c3_what_shall_be_is_never_written_from_memory() {
+    let (server, memory, sights) = (Server::default(), Memory::default(), listening());
+    applied_by(&server.client(), &sights, &memory, minimal()).await.unwrap();
+    // Out of step with what is remembered, as where keys were made of a Secret that is another by now.
+    let gateway = validated(minimal()).unwrap();
+    let mut other = desired(minimal());
+    other.objects[0].object.metadata.labels.get_or_insert_default().insert("other".to_owned(), "yes".to_owned());
+    let client = server.client();
+    let sight = sights.of(&client, &fixtures::object(minimal()), Instant::now());
+    server.calls();
+    assert!(apply(&sight, &gateway, &other, &memory).await.unwrap().is_none());
+    assert_eq!(server.calls(), [], "nothing is read either: whoever decided has to look again, too");
+    sight.begin_anew();
+    assert_eq!(apply(&sight, &gateway, &other, &memory).await.unwrap().unwrap().writes(), 1);
 }
 
 #[tokio::test]
@@ -172,7 +197,7 @@ async fn pods_are_not_touched_while_they_could_not_start() {
     let desired = super::super::build::build(&gateway, &away).unwrap();
     let (client, sights) = (server.client(), Sights::default());
     let sight = sights.of(&client, &fixtures::object(minimal()), Instant::now());
-    let applied = apply(&sight, &gateway, &desired, &memory).await.unwrap();
+    let applied = apply(&sight, &gateway, &desired, &memory).await.unwrap().unwrap();
     assert!(applied.waits());
     assert_eq!(server.objects()[DEPLOYMENT]["spec"]["replicas"], 2);
 }
