@@ -37,9 +37,13 @@ impl From<&StoreError> for Away {
     }
 }
 
-pub async fn dereference(context: &Policies, name: &GatewayName) -> World {
+/// Nothing before all policies are known.
+pub async fn dereference(context: &Policies, name: &GatewayName) -> Option<World> {
     let (gateway, policies) = {
         let index = context.index();
+        if !index.is_whole() {
+            return None;
+        }
         (index.gateway(name), index.policies(name))
     };
     let keys: Vec<_> =
@@ -55,5 +59,5 @@ pub async fn dereference(context: &Policies, name: &GatewayName) -> World {
         },
         store => (HashMap::new(), store),
     };
-    World { gateway, policies, stood, store }
+    Some(World { gateway, policies, stood, store })
 }

@@ -1,14 +1,8 @@
 //! What the watches say, put into the index; which gateways to look at because of it.
 //!
-//! Nothing is asked for before every first list is read: a set made from half of the policies would let people go.
+//! Nothing is asked for before every first list is read.
 
-use std::{
-    collections::HashSet,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{collections::HashSet, sync::Arc};
 
 use futures_util::future::join_all;
 use kube::{
@@ -35,12 +29,12 @@ enum Kind {
 }
 
 pub async fn hear(context: Arc<Policies>, scopes: Vec<Scope>, asking: UnboundedSender<GatewayName>) {
-    let lists = Arc::new(AtomicUsize::new(scopes.len() * 2));
+    context.index().awaits(scopes.len() * 2);
     let one = |scope: Scope, kind: Kind| {
-        let (context, lists, asking) = (context.clone(), lists.clone(), asking.clone());
+        let (context, asking) = (context.clone(), asking.clone());
         async move {
             let (own, listed, has_listed) = (scope.clone(), None, false);
-            let mut ear = Ear { context: context.clone(), scope: own, kind, listed, has_listed, lists, asking };
+            let mut ear = Ear { context: context.clone(), scope: own, kind, listed, has_listed, asking };
             let (client, resource) = (&context.client, ear.resource());
             watch(api(&scope, client, &resource), Config::default(), &context.metrics, |event| ear.hear(event)).await;
         }
@@ -59,8 +53,6 @@ struct Ear {
     /// While a list is read, what it has held so far.
     listed: Option<HashSet<String>>,
     has_listed: bool,
-    /// First lists that are not read yet, of all watches.
-    lists: Arc<AtomicUsize>,
     asking: UnboundedSender<GatewayName>,
 }
 
@@ -93,13 +85,13 @@ impl Ear {
             },
             Event::InitDone => {
                 let mut touched = self.end_list(&mut index);
-                if self.lists.load(Ordering::Acquire) == 0 {
+                if index.is_whole() {
                     touched.extend(index.names());
                 }
                 touched
             }
         };
-        if self.lists.load(Ordering::Acquire) == 0 {
+        if index.is_whole() {
             // Nobody listens any more: this watch is about to end too.
             touched.into_iter().for_each(|gateway| drop(self.asking.send(gateway)));
         }
@@ -119,7 +111,7 @@ impl Ear {
         let holds = |namespace: &str| scope.holds(namespace);
         // A list may be read again; only the first one is waited for.
         if !std::mem::replace(&mut self.has_listed, true) {
-            self.lists.fetch_sub(1, Ordering::AcqRel);
+            index.has_read_a_first_list();
         }
         match self.kind {
             Kind::Policy => index.keep_policies(&listed, holds),

@@ -1,7 +1,8 @@
 //! Which policies each gateway has, kept in step by the watches.
 //!
 //! Invariant: a policy is under one gateway, the one it names. What a change may touch is said when it is put in, so nobody
-//! searches ten thousand policies for it.
+//! searches ten thousand policies for it. It is [whole](Index::is_whole) when every first list was read; until then nobody makes
+//! a set from it, since that would lack policies and let people go.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -20,6 +21,8 @@ pub struct Index {
     /// By key of the policy.
     places: HashMap<String, GatewayName>,
     gateways: HashMap<GatewayName, Arc<Gateway>>,
+    /// First lists that are not read yet, once it is known how many there are.
+    unread: Option<usize>,
 }
 
 /// What of a gateway its policies depend on.
@@ -40,6 +43,18 @@ impl Gateway {
 }
 
 impl Index {
+    pub fn awaits(&mut self, lists: usize) {
+        self.unread = Some(lists);
+    }
+
+    pub fn has_read_a_first_list(&mut self) {
+        self.unread = self.unread.map(|unread| unread.saturating_sub(1));
+    }
+
+    pub fn is_whole(&self) -> bool {
+        self.unread == Some(0)
+    }
+
     pub fn gateway(&self, name: &GatewayName) -> Option<Arc<Gateway>> {
         self.gateways.get(name).cloned()
     }

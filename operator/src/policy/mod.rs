@@ -152,7 +152,8 @@ impl Policies {
     pub async fn reconcile(&self, gateway: &GatewayName) -> Result<Option<Duration>, NotTold> {
         let memory = self.memory(gateway);
         let mut memory = memory.lock().await;
-        let world = dereference(self, gateway).await;
+        // Every gateway is asked for when all are known.
+        let Some(world) = dereference(self, gateway).await else { return Ok(Some(AT_REST)) };
         if world.gateway.as_ref().is_some_and(|gateway| gateway.is_at_rest()) {
             return Ok(Some(AT_REST));
         }

@@ -5,14 +5,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use e2e::cast::{
-    fleet::ask,
-    gateway::Gateway,
-    openid::OpenIdProvider,
-    patience::{eventually, eventually_within},
-    postgres::{Postgres, pool},
-    provider::Provider,
-    signin::sign_in,
+use e2e::{
+    cast::{
+        fleet::ask,
+        gateway::Gateway,
+        openid::OpenIdProvider,
+        patience::{eventually, eventually_within},
+        postgres::{Postgres, pool},
+        provider::Provider,
+        signin::sign_in,
+    },
+    cluster::{Mark, Trouble},
 };
 use serde_json::{Value, json};
 
@@ -95,12 +98,37 @@ async fn c10_a_policy_is_told_once_and_not_again_by_the_next_operator() {
 
     let mark = stage.plane.mark();
     let _operator = stage.operator(&ALONE).await;
+    until_looked_at(&stage, mark).await;
+    stage.until_settled().await;
+    assert_eq!(statuses(mark), 0);
+}
+
+async fn until_looked_at(stage: &Stage, mark: Mark) {
     eventually("it has looked at the gateway", async || {
         stage.calls_since(mark).iter().any(|call| call.resource == "deployments" && call.verb == "get")
     })
     .await;
-    stage.until_settled().await;
-    assert_eq!(statuses(mark), 0);
+}
+
+/// C13: what it has not heard of is not gone. Gateways it knows, and their stores are open.
+#[tokio::test]
+async fn c13_an_operator_that_has_not_heard_of_every_policy_takes_none_away() {
+    let (stage, operator) = Stage::with_gateway().await;
+    stage.apply(&[stage.policy("base", json!({}))]).await;
+    stage.policy_becomes("base", "Synced", "True", "Stored").await;
+    operator.kill().await;
+    let (rows, gate) = (stage.rows().await, stage.plane.gate().await.unwrap());
+    gate.judge(|call| call.path.ends_with("/userpolicies").then_some(Trouble::Status(503)));
+    let mark = stage.plane.mark();
+    let _operator = stage.operator_through(&gate, &ALONE).await;
+    until_looked_at(&stage, mark).await;
+    // Longer than it takes to write what there is.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(stage.rows().await, rows, "nobody has lost a policy");
+    gate.open();
+    stage.patch("userpolicy base", json!({ "spec": { "priority": 3 } })).await;
+    eventually("an edit is stored", async || stage.rows().await != rows).await;
+    assert_eq!(stage.keys().await, ["base"]);
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ fn is_about(call: &Passing, gateway: &str) -> bool {
 }
 
 impl Stage {
-    async fn operator_through(&self, gate: &Gate, arguments: &[&str]) -> Operator {
+    pub(crate) async fn operator_through(&self, gate: &Gate, arguments: &[&str]) -> Operator {
         let kubeconfig = self.plane.service_account_through(gate, &self.namespace, ACCOUNT, HOUR).await.unwrap();
         Operator::start(&self.install, &kubeconfig, arguments)
     }
