@@ -9,7 +9,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::stage::{ACCOUNT, Stage};
+use crate::stage::Stage;
 
 const HOST: &str = "10.20.30.40";
 
@@ -174,13 +174,10 @@ async fn f8_a_cluster_that_is_ready_is_said_to_be() {
 #[tokio::test]
 async fn f8_a_right_that_is_missing_is_named_with_its_remedy() {
     let stage = Stage::empty().await;
-    let kubectl = &stage.kubectl;
-    let role = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
-        "metadata": { "name": ACCOUNT, "namespace": stage.namespace },
-        "rules": [{ "apiGroups": ["claude-gateway.dev"], "resources": ["claudegateways"], "verbs": ["list", "watch"] }],
-    });
-    kubectl.apply(&role.to_string()).await.unwrap();
+    let list =
+        json!({ "apiGroups": ["claude-gateway.dev"], "resources": ["claudegateways"], "verbs": ["list", "watch"] });
+    let whole = stage.get(&stage.install.role()).await["rules"].take();
+    stage.patch(&stage.install.role(), json!({ "rules": [list] })).await;
     let (good, said) = stage.check().await;
     assert!(!good, "{said}");
     assert!(
@@ -188,4 +185,5 @@ async fn f8_a_right_that_is_missing_is_named_with_its_remedy() {
         "{said}"
     );
     assert!(!said.contains("no right to list claudegateways in"), "{said}");
+    stage.patch(&stage.install.role(), json!({ "rules": whole })).await;
 }
