@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path, time::Instant};
 
 use e2e::{
-    cast::{length::short_or_full, load::Load},
+    cast::{length::short_or_full, load::Load, patience::eventually_within},
     chart::{self, earlier},
     cluster::surroundings::{RELEASE, SYSTEM},
 };
@@ -17,7 +17,7 @@ use crate::{
 const CRDS: [&str; 2] = ["claudegateways.claude-gateway.dev", "userpolicies.claude-gateway.dev"];
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// At full length the gateways' pods are of each version, too, and roll with it. Else they keep the image that they have.
+/// At full length the gateways' pods take the image of each version, and roll with it. Else they keep the one that they have.
 fn values() -> Vec<String> {
     let kept = format!("gatewayImage.tag={VERSION}");
     short_or_full(vec!["--set".to_owned(), kept], Vec::new())
@@ -110,9 +110,25 @@ async fn works(stage: &Stage, version: &str) {
     policy["spec"]["tokenLimits"]["tokensPerDay"] = json!(20_000_000 + generation.as_u64().unwrap());
     stage.apply(&policy).await;
     stage.until_enforced().await;
+    if short_or_full(false, true) {
+        taken(stage, version).await;
+    }
     stage.until("Ready", "True", "Available").await;
     stage.until("Progressing", "False", "RolledOut").await;
     stage.until_pods(REPLICAS).await;
+}
+
+/// Every pod has the image of this version, since somebody asked for it.
+async fn taken(stage: &Stage, version: &str) {
+    stage.until("Progressing", "False", "NewerImage").await;
+    stage.patch(GATEWAY_OBJECT, &json!({ "metadata": { "annotations": { crds::TAKE_IMAGE: version } } })).await;
+    eventually_within(patience(), "every pod has the image", async || {
+        let pods = stage.get("pods --selector app.kubernetes.io/instance=claude").await;
+        let mut images =
+            pods["items"].as_array().into_iter().flatten().map(|pod| &pod["spec"]["containers"][0]["image"]);
+        images.all(|image| image.as_str().is_some_and(|image| image.ends_with(&format!(":{version}"))))
+    })
+    .await;
 }
 
 /// Whatever the cluster knows that carries the release's mark, and everything in its namespace.
