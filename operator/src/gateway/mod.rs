@@ -1,8 +1,9 @@
 //! The `ClaudeGateway` controller: `dereference`, `validate`, `build`, `apply`, `update_status`, in that order, with a probe of
 //! Postgres and the identity provider before the build.
 //!
-//! Invariant: only `dereference`, `apply` and `update_status` hold a client of the API server; what `validate` and `build`
-//! return is a function of what they are given, so that two reconciles of one world build the same objects.
+//! Invariant: only `sight`, through which `dereference` and `apply` read, `apply` and `update_status` hold a client of the API
+//! server; what `validate` and `build` return is a function of what they are given, so that two reconciles of one world build
+//! the same objects.
 
 pub mod apply;
 pub mod build;

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use kube::Client;
 use serde_json::{Value, json};
 
 use super::*;
@@ -20,13 +19,14 @@ const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/team/deployments/claude";
 const POLICY: &str = "/apis/networking.k8s.io/v1/namespaces/team/networkpolicies/claude";
 
 async fn applied(server: &Server, memory: &Memory, spec: Value) -> Result<Applied, ApplyError> {
-    applied_by(&server.client(), &Sights::default(), memory, spec).await
+    applied_by(server, &Sights::default(), memory, spec).await
 }
 
-async fn applied_by(client: &Client, sights: &Sights, memory: &Memory, spec: Value) -> Result<Applied, ApplyError> {
+async fn applied_by(server: &Server, sights: &Sights, memory: &Memory, spec: Value) -> Result<Applied, ApplyError> {
     let gateway = validated(spec.clone()).unwrap();
     let desired = desired(spec.clone());
-    let sight = sights.of(client, &fixtures::object(spec), Instant::now());
+    let client = server.client();
+    let sight = sights.of(&client, &fixtures::object(spec), Instant::now());
     match apply(&sight, &gateway, &desired, memory).await? {
         Some(applied) => Ok(applied),
         None => {
@@ -77,9 +77,9 @@ async fn c1_a_second_time_writes_nothing() {
 async fn c10_what_was_written_is_not_read_again_until_a_watch_speaks_of_another_version() {
     for spec in [minimal(), complete()] {
         let (server, memory, sights) = (Server::default(), Memory::default(), listening());
-        applied_by(&server.client(), &sights, &memory, spec.clone()).await.unwrap();
+        applied_by(&server, &sights, &memory, spec.clone()).await.unwrap();
         server.calls();
-        applied_by(&server.client(), &sights, &memory, spec.clone()).await.unwrap();
+        applied_by(&server, &sights, &memory, spec.clone()).await.unwrap();
         assert_eq!(server.calls(), [], "C1");
         let mut changed = server.objects()[DEPLOYMENT].clone();
         changed["spec"]["template"] = json!({});
@@ -87,7 +87,7 @@ async fn c10_what_was_written_is_not_read_again_until_a_watch_speaks_of_another_
         server.put(DEPLOYMENT, changed.clone());
         let meta = serde_json::from_value(changed["metadata"].clone()).unwrap();
         assert!(sights.heard(Watched::Owned(Kind::Deployment), &meta, false), "it is news");
-        let writes = applied_by(&server.client(), &sights, &memory, spec).await.unwrap().writes();
+        let writes = applied_by(&server, &sights, &memory, spec).await.unwrap().writes();
         let calls = server.calls();
         let (written, read): (Vec<_>, Vec<_>) = calls.iter().partition(|call| call.is_write());
         assert_eq!((writes, written.len()), (1, 1), "C2: it is mended");
@@ -99,7 +99,7 @@ async fn c10_what_was_written_is_not_read_again_until_a_watch_speaks_of_another_
 #[tokio::test]
 async fn c3_what_is_remembered_is_no_reason_to_write_over_somebody_elses_object() {
     let (server, memory, sights) = (Server::default(), Memory::default(), listening());
-    applied_by(&server.client(), &sights, &memory, minimal()).await.unwrap();
+    applied_by(&server, &sights, &memory, minimal()).await.unwrap();
     let theirs = json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "claude", "uid": "theirs" } });
     // The watch has not said so yet.
     server.put(SERVICE, theirs.clone());
@@ -108,7 +108,7 @@ async fn c3_what_is_remembered_is_no_reason_to_write_over_somebody_elses_object(
     let mut changed = server.objects()[DEPLOYMENT].clone();
     changed["spec"]["replicas"] = json!(9);
     server.put(DEPLOYMENT, changed.clone());
-    let conflict = applied_by(&server.client(), &sights, &memory, minimal()).await.unwrap_err();
+    let conflict = applied_by(&server, &sights, &memory, minimal()).await.unwrap_err();
     assert_eq!(conflict.finding().reason, Reason::NameConflict);
     assert_eq!((&server.objects()[SERVICE], &server.objects()[DEPLOYMENT]), (&theirs, &changed), "nothing is written");
 }
@@ -116,7 +116,7 @@ async fn c3_what_is_remembered_is_no_reason_to_write_over_somebody_elses_object(
 #[tokio::test]
 async fn c3_what_shall_be_is_never_written_from_memory() {
     let (server, memory, sights) = (Server::default(), Memory::default(), listening());
-    applied_by(&server.client(), &sights, &memory, minimal()).await.unwrap();
+    applied_by(&server, &sights, &memory, minimal()).await.unwrap();
     // Out of step with what is remembered, as where keys were made of a Secret that is another by now.
     let gateway = validated(minimal()).unwrap();
     let mut other = desired(minimal());
