@@ -1,7 +1,7 @@
 //! Makes the cluster as it shall be: what differs is applied, what shall not be is deleted, and what is not ours is left.
 //!
-//! Invariant: nothing is written before every object was looked at, and none of them belongs to somebody else; nor from memory. [`Applied`]
-//! exists only after all of that, so a status cannot tell of what was not done.
+//! Invariant: nothing is written before every object was looked at, and none of them belongs to somebody else; nor from memory.
+//! [`Applied`] exists only after all of that, so a status cannot tell of what was not done.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
@@ -94,17 +94,18 @@ pub async fn apply(
     memory: &Memory,
 ) -> Result<Option<Applied>, ApplyError> {
     let work = Work { sight, identity: &gateway.identity, memory };
-    let mut found = Vec::with_capacity(desired.objects.len());
+    let mut looked = Vec::with_capacity(desired.objects.len());
     for planned in &desired.objects {
-        found.push(work.look(planned.kind, planned.name()).await?);
+        looked.push(work.compared(planned).await?);
     }
     let surplus = work.surplus(gateway, desired).await?;
-    if sight.has_remembered() && !(surplus.is_empty() && work.all_in_step(desired, &found)?) {
+    let all_in_step = surplus.is_empty() && looked.iter().all(|compared| compared.is_in_step);
+    if !all_in_step && sight.has_remembered() {
         return Ok(None);
     }
     let mut applied = Applied { deployment: None, waits: false, writes: 0 };
-    for (planned, live) in desired.objects.iter().zip(found) {
-        work.bring(planned, live, desired.held, &mut applied).await?;
+    for compared in looked {
+        work.bring(compared, desired.held, &mut applied).await?;
     }
     if !desired.objects.iter().any(|planned| planned.kind == Kind::Deployment) {
         applied.waits = true;
@@ -114,6 +115,14 @@ pub async fn apply(
         applied.writes += 1;
     }
     Ok(Some(applied))
+}
+
+/// An object as it shall be, beside what there is.
+struct Compared<'a> {
+    planned: &'a Planned,
+    desired: DynamicObject,
+    live: Option<DynamicObject>,
+    is_in_step: bool,
 }
 
 /// What each step needs.
@@ -142,15 +151,15 @@ impl Work<'_> {
         }
     }
 
-    fn all_in_step(&self, desired: &Desired, found: &[Option<DynamicObject>]) -> Result<bool, ApplyError> {
-        for (planned, live) in desired.objects.iter().zip(found) {
-            let json = |source| ApplyError::Json { kind: planned.kind, name: planned.name().to_owned(), source };
-            let Some(live) = live else { return Ok(false) };
-            if !self.memory.in_step(live, &seal(&planned.object).map_err(json)?).map_err(json)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    async fn compared<'p>(&self, planned: &'p Planned) -> Result<Compared<'p>, ApplyError> {
+        let live = self.look(planned.kind, planned.name()).await?;
+        let json = |source| ApplyError::Json { kind: planned.kind, name: planned.name().to_owned(), source };
+        let desired = seal(&planned.object).map_err(json)?;
+        let is_in_step = match &live {
+            Some(live) => self.memory.in_step(live, &desired).map_err(json)?,
+            None => false,
+        };
+        Ok(Compared { planned, desired, live, is_in_step })
     }
 
     /// What is ours and not asked for any more. What every gateway has is never surplus.
@@ -176,22 +185,12 @@ impl Work<'_> {
         Ok(surplus)
     }
 
-    async fn bring(
-        &self,
-        planned: &Planned,
-        live: Option<DynamicObject>,
-        held: bool,
-        applied: &mut Applied,
-    ) -> Result<(), ApplyError> {
+    async fn bring(&self, compared: Compared<'_>, held: bool, applied: &mut Applied) -> Result<(), ApplyError> {
+        let Compared { planned, desired, live, is_in_step } = compared;
         let (kind, name) = (planned.kind, planned.name());
         let json = |source| ApplyError::Json { kind, name: name.to_owned(), source };
-        let desired = seal(&planned.object).map_err(json)?;
-        let in_step = match &live {
-            Some(live) => self.memory.in_step(live, &desired).map_err(json)?,
-            None => false,
-        };
-        let waits = kind == Kind::Deployment && held && !in_step;
-        let now = if in_step || waits {
+        let waits = kind == Kind::Deployment && held && !is_in_step;
+        let now = if is_in_step || waits {
             live
         } else {
             if kind == Kind::Deployment {

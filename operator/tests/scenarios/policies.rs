@@ -15,7 +15,7 @@ use e2e::{
         provider::Provider,
         signin::sign_in,
     },
-    cluster::{Mark, Trouble},
+    cluster::Trouble,
 };
 use serde_json::{Value, json};
 
@@ -98,16 +98,9 @@ async fn c10_a_policy_is_told_once_and_not_again_by_the_next_operator() {
 
     let mark = stage.plane.mark();
     let _operator = stage.operator(&ALONE).await;
-    until_looked_at(&stage, mark).await;
+    stage.until_looked_at(mark).await;
     stage.until_settled().await;
     assert_eq!(statuses(mark), 0);
-}
-
-async fn until_looked_at(stage: &Stage, mark: Mark) {
-    eventually("it has looked at the gateway", async || {
-        stage.calls_since(mark).iter().any(|call| call.resource == "deployments" && call.verb == "get")
-    })
-    .await;
 }
 
 /// C13: what it has not heard of is not gone. Gateways it knows, and their stores are open.
@@ -121,7 +114,7 @@ async fn c13_an_operator_that_has_not_heard_of_every_policy_takes_none_away() {
     gate.judge(|call| call.path.ends_with("/userpolicies").then_some(Trouble::Status(503)));
     let mark = stage.plane.mark();
     let _operator = stage.operator_through(&gate, &ALONE).await;
-    until_looked_at(&stage, mark).await;
+    stage.until_looked_at(mark).await;
     // Longer than it takes to write what there is.
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(stage.rows().await, rows, "nobody has lost a policy");

@@ -193,11 +193,16 @@ impl Stage {
         let mark = self.plane.mark();
         let moment = format!("{:?}", Instant::now());
         self.patch("claudegateway claude", json!({ "metadata": { "annotations": { "touched": moment } } })).await;
-        eventually("it is looked at", async || {
+        self.until_looked_at(mark).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+
+    /// Until an operator that remembers nothing of the gateway has looked at it.
+    pub(crate) async fn until_looked_at(&self, mark: Mark) {
+        eventually("the gateway is looked at", async || {
             self.calls_since(mark).iter().any(|call| call.resource == "deployments" && call.verb == "get")
         })
         .await;
-        tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 use e2e::{
-    cast::process::Process,
+    cast::{client::Client, process::Process},
     cluster::{Call, Mark},
 };
 use serde_json::{Value, json};
@@ -115,11 +115,7 @@ async fn edits(place: &Place) -> Result<Vec<Duration>> {
     let mut taken = Vec::new();
     for edit in 0..EDITS {
         let path = place.policy(edit * 47);
-        let patch = json!({ "spec": { "priority": 10 + edit } });
-        let edited = client.request(http::Method::PATCH, &path);
-        let answer = edited.body("application/merge-patch+json", patch.to_string()).send().await?;
-        ensure!(answer.status == 200, "an edit: {}", answer.status);
-        let generation = answer.json::<Value>().await?["metadata"]["generation"].clone();
+        let generation = edited(&client, &path, 10 + edit).await?["metadata"]["generation"].clone();
         let since = Instant::now();
         loop {
             let policy: Value = client.get(&path).send().await?.json().await?;
@@ -134,14 +130,20 @@ async fn edits(place: &Place) -> Result<Vec<Duration>> {
     Ok(taken)
 }
 
+/// A policy with another priority.
+async fn edited(client: &Client, path: &str, priority: usize) -> Result<Value> {
+    let patch = json!({ "spec": { "priority": priority } });
+    let edit = client.request(http::Method::PATCH, path);
+    let answer = edit.body("application/merge-patch+json", patch.to_string()).send().await?;
+    ensure!(answer.status == 200, "an edit: {}", answer.status);
+    answer.json().await
+}
+
 /// Seconds until another operator has brought everything up to date that changed while there was none.
 async fn begun_anew(place: &Place, gateways: usize) -> Result<f64> {
     let client = place.plane.client()?;
     for gateway in 0..gateways {
-        let patch = json!({ "spec": { "priority": 500 } });
-        let edited = client.request(http::Method::PATCH, &place.policy_of(gateway));
-        let answer = edited.body("application/merge-patch+json", patch.to_string()).send().await?;
-        ensure!(answer.status == 200, "an edit: {}", answer.status);
+        edited(&client, &place.policy_of(gateway), 500).await?;
     }
     let begun = (place.plane.mark(), Instant::now());
     let operator = Operator::start(place)?;
