@@ -79,7 +79,7 @@ async fn elected<T: Debug>(
     settings: &Settings,
     config: &Config,
     health: &Health,
-    told: Pin<&mut impl Future<Output = ()>>,
+    mut told: Pin<&mut impl Future<Output = ()>>,
     served: &mut JoinHandle<T>,
 ) -> anyhow::Result<Option<(Fence, Option<Leadership>)>> {
     if !settings.leader_election {
@@ -88,9 +88,14 @@ async fn elected<T: Debug>(
     let fence = Fence::closed(TENURE);
     let candidate = candidate(settings)?;
     let client = access::election(config.clone(), &fence, &candidate.identity)?;
-    let mut leadership = Leadership::stand(client, &candidate, fence.clone()).await?;
+    let Candidate { identity, namespace: _, lease } = candidate.clone();
+    let mut leadership = tokio::select! {
+        () = &mut told => return Ok(None),
+        leadership = Leadership::stand(client, candidate, fence.clone()) => leadership,
+        ended = &mut *served => bail!("the probes' server ended: {ended:?}"),
+    };
     health.stands_by();
-    tracing::info!(identity = candidate.identity, lease = candidate.lease, "standing by for the lease");
+    tracing::info!(identity, lease, "standing by for the lease");
     tokio::select! {
         () = told => {
             leadership.release().await;
@@ -147,7 +152,11 @@ async fn lead(
         told: Told::default(),
         default_image: settings.gateway_image.clone(),
     });
-    controllers.spawn(controller::discover(context.clone(), Duration::from_secs(settings.api_look_seconds)));
+    controllers.spawn(controller::discover(
+        context.clone(),
+        Duration::from_secs(settings.api_look_seconds),
+        stop.clone(),
+    ));
     let scopes = Scope::of(&settings.watch_namespaces);
     for scope in scopes.clone() {
         let filled = health.cache();

@@ -13,8 +13,8 @@ use std::{
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::{Client, client::Body};
-use kube_lease_manager::{LeaseManagerBuilder, LeaseManagerError, LeaseParams};
+use kube::{Api, Client, client::Body};
+use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError, LeaseParams};
 use tokio::{sync::watch, task::JoinHandle};
 use tower::{BoxError, Layer, Service};
 
@@ -32,14 +32,17 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Releasing takes a call or two.
 const RELEASE: Duration = Duration::from_secs(2);
 
+/// How long a lease that cannot be reached is left alone.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often a replica that stands by looks whether the lease was given back.
+const GLANCE: Duration = Duration::from_secs(1);
+
 #[derive(Debug, thiserror::Error)]
 pub enum LeadershipError {
     #[error("the lease was lost to another replica")]
     Lost,
     #[error("the lease was not confirmed within {} s", TENURE.as_secs())]
     Unconfirmed,
-    #[error("the lease cannot be reached")]
-    Lease(#[from] LeaseManagerError),
     #[error("the election ended by itself")]
     Ended,
 }
@@ -52,67 +55,144 @@ pub struct Candidate {
     pub lease: String,
 }
 
+impl Candidate {
+    /// Once the lease answers: what keeps it away now, as rights that are not known yet, may be over soon, and a process
+    /// that ends over it begins no sooner.
+    async fn manager(&self, client: &Client) -> LeaseManager {
+        loop {
+            let terms = LeaseParams::new(&self.identity, LEASE.as_secs(), RENEWAL.as_secs());
+            let manager = LeaseManagerBuilder::new(client.clone(), &self.lease)
+                .with_namespace(&self.namespace)
+                .with_parameters(terms.with_field_manager(format!("claude-gateway-operator-{}", self.identity)));
+            match manager.build().await {
+                Ok(manager) => return manager,
+                Err(error) => {
+                    tracing::warn!(lease = self.lease, %error, "the lease cannot be reached and is asked for again");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+}
+
 /// The election as one replica sees it.
 pub struct Leadership {
+    client: Client,
+    candidate: Candidate,
     fence: Fence,
-    holding: watch::Receiver<bool>,
-    election: JoinHandle<Result<kube_lease_manager::LeaseManager, LeaseManagerError>>,
+    /// None only while one follows another.
+    election: Option<Election>,
 }
 
 impl Leadership {
     /// `client` must carry a [`Witness`] of the same fence.
-    pub async fn stand(client: Client, candidate: &Candidate, fence: Fence) -> Result<Self, LeadershipError> {
-        let terms = LeaseParams::new(&candidate.identity, LEASE.as_secs(), RENEWAL.as_secs());
-        let manager = LeaseManagerBuilder::new(client, &candidate.lease)
-            .with_namespace(&candidate.namespace)
-            .with_parameters(terms.with_field_manager(format!("claude-gateway-operator-{}", candidate.identity)))
-            .build()
-            .await?;
-        let (holding, election) = manager.watch().await;
-        Ok(Self { fence, holding, election })
+    pub async fn stand(client: Client, candidate: Candidate, fence: Fence) -> Self {
+        let election = Some(Election::begin(candidate.manager(&client).await).await);
+        Self { client, candidate, fence, election }
     }
 
     /// Until this replica leads.
     pub async fn won(&mut self) -> Result<(), LeadershipError> {
+        let mut glance = Instant::now() + GLANCE;
         loop {
-            let holds = *self.holding.borrow_and_update();
-            if holds && self.fence.passable(Instant::now()) {
+            if self.holds() && self.fence.passable(Instant::now()) {
                 return Ok(());
             }
-            // The flag comes once; a renewal that the fence takes comes after it.
-            if let Ok(Err(_)) = tokio::time::timeout(LOOK, self.holding.changed()).await {
-                return Err(LeadershipError::Ended);
+            if !self.holds() && Instant::now() >= glance {
+                glance = Instant::now() + GLANCE;
+                if self.is_given_back().await {
+                    self.stand_again().await;
+                    // Whoever is slow to take it is not hurried again.
+                    glance = Instant::now() + LEASE;
+                }
             }
+            // The flag comes once; a renewal that the fence takes comes after it.
+            self.looks().await?;
         }
     }
 
     /// Until it does not any more. The fence is closed before this returns.
     pub async fn lost(&mut self) -> LeadershipError {
-        loop {
-            if !*self.holding.borrow_and_update() {
-                self.fence.close();
-                return LeadershipError::Lost;
+        let error = loop {
+            if !self.holds() {
+                break LeadershipError::Lost;
             }
             if !self.fence.passable(Instant::now()) {
-                self.fence.close();
-                return LeadershipError::Unconfirmed;
+                break LeadershipError::Unconfirmed;
             }
-            if let Ok(Err(_)) = tokio::time::timeout(LOOK, self.holding.changed()).await {
-                self.fence.close();
-                return LeadershipError::Ended;
+            if let Err(ended) = self.looks().await {
+                break ended;
             }
-        }
+        };
+        self.fence.close();
+        error
     }
 
     /// Gives the lease back, so that another replica need not wait for its end.
     pub async fn release(self) {
-        let Self { fence, holding, election } = self;
-        fence.close();
-        drop(holding);
-        match tokio::time::timeout(RELEASE, election).await {
-            Ok(Ok(Ok(_))) => tracing::info!("the lease is released"),
-            Ok(Ok(Err(error))) => tracing::warn!(%error, "the lease could not be released and will run out"),
-            Ok(Err(_)) | Err(_) => tracing::warn!("the lease was not released in time and will run out"),
+        self.fence.close();
+        let Some(election) = self.election else { return };
+        match tokio::time::timeout(RELEASE, election.end()).await {
+            Ok(Some(_)) => tracing::info!("the lease is released"),
+            Ok(None) | Err(_) => tracing::warn!("the lease could not be released in time and will run out"),
+        }
+    }
+
+    fn holds(&mut self) -> bool {
+        self.election.as_mut().is_some_and(|election| *election.holding.borrow_and_update())
+    }
+
+    async fn looks(&mut self) -> Result<(), LeadershipError> {
+        let election = self.election.as_mut().ok_or(LeadershipError::Ended)?;
+        match tokio::time::timeout(LOOK, election.holding.changed()).await {
+            Ok(Err(_)) => Err(LeadershipError::Ended),
+            Ok(Ok(())) | Err(_) => Ok(()),
+        }
+    }
+
+    async fn is_given_back(&self) -> bool {
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), &self.candidate.namespace);
+        // One that cannot be read is waited for by the election.
+        leases.get(&self.candidate.lease).await.is_ok_and(|lease| holder(&lease).is_none())
+    }
+
+    /// `kube-lease-manager` sleeps until the lease would have run out, as it saw it last; begun anew, it takes one that was
+    /// given back at once.
+    async fn stand_again(&mut self) {
+        let manager = match self.election.take() {
+            Some(election) => election.end().await,
+            None => None,
+        };
+        let manager = match manager {
+            Some(manager) => manager,
+            None => self.candidate.manager(&self.client).await,
+        };
+        self.election = Some(Election::begin(manager).await);
+    }
+}
+
+/// What `kube-lease-manager` does by itself, and whether this replica's name stands in the lease.
+struct Election {
+    holding: watch::Receiver<bool>,
+    task: JoinHandle<Result<LeaseManager, LeaseManagerError>>,
+}
+
+impl Election {
+    async fn begin(manager: LeaseManager) -> Self {
+        let (holding, task) = manager.watch().await;
+        Self { holding, task }
+    }
+
+    /// Gives back what is held; the manager, where that went well, has read the lease again.
+    async fn end(self) -> Option<LeaseManager> {
+        drop(self.holding);
+        match self.task.await {
+            Ok(Ok(manager)) => Some(manager),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the lease could not be given back");
+                None
+            }
+            Err(_) => None,
         }
     }
 }
@@ -172,7 +252,8 @@ where
             }
             let (head, body) = answer.into_parts();
             let body = body.collect().await.map_err(Into::into)?.to_bytes();
-            if holder(&body).is_some_and(|holder| holder == identity) {
+            // A renewal that came too late is written into somebody else's lease.
+            if serde_json::from_slice(&body).is_ok_and(|lease| holder(&lease) == Some(&*identity)) {
                 fence.renewed(sent);
             }
             Ok(Response::from_parts(head, Full::new(body).map_err(|never| match never {}).boxed_unsync()))
@@ -180,10 +261,9 @@ where
     }
 }
 
-/// Whose name the lease holds now: a renewal that came too late is written into somebody else's lease.
-fn holder(body: &[u8]) -> Option<String> {
-    let lease: Lease = serde_json::from_slice(body).ok()?;
-    lease.spec?.holder_identity
+/// Whose name the lease holds.
+fn holder(lease: &Lease) -> Option<&str> {
+    lease.spec.as_ref()?.holder_identity.as_deref()
 }
 
 #[cfg(test)]
@@ -220,8 +300,12 @@ mod tests {
     async fn c12_a_leader_that_is_not_confirmed_in_time_is_over() {
         let fence = Fence::closed(Duration::from_millis(300));
         let (holds, holding) = watch::channel(true);
-        let election = tokio::spawn(std::future::pending());
-        let mut leadership = Leadership { fence: fence.clone(), holding, election };
+        let election = Some(Election { holding, task: tokio::spawn(std::future::pending()) });
+        let nobody = service_fn(async |_: Request<Body>| Err::<Response<Body>, _>(BoxError::from("nobody is asked")));
+        let candidate =
+            Candidate { identity: "me".to_owned(), namespace: "here".to_owned(), lease: "lease".to_owned() };
+        let client = Client::new(nobody, "here");
+        let mut leadership = Leadership { client, candidate, fence: fence.clone(), election };
         fence.renewed(Instant::now());
         leadership.won().await.unwrap();
         assert!(matches!(leadership.lost().await, LeadershipError::Unconfirmed));

@@ -13,7 +13,7 @@ use kube::{
     core::{DynamicObject, PartialObjectMeta},
     runtime::watcher::{self, Event},
 };
-use tokio::task::JoinSet;
+use tokio::{sync::watch as signal, task::JoinSet};
 
 use super::{
     kinds::{self, Kind},
@@ -175,13 +175,15 @@ async fn optional(context: Arc<Context>, scope: Scope, surroundings: Arc<Surroun
     }
 }
 
-/// Looks for optional APIs, for ever.
-pub async fn discover(context: Arc<Context>, pause: Duration) {
+/// Looks for optional APIs until it is told to stop.
+pub async fn discover(context: Arc<Context>, pause: Duration, mut stop: signal::Receiver<bool>) {
     loop {
         let came = context.discovery.look(&context.client).await;
         for api in came {
             tracing::info!(kind = api.kind, group = api.group, "an optional API is there");
         }
-        tokio::time::sleep(pause).await;
+        if tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await.is_ok() {
+            return;
+        }
     }
 }

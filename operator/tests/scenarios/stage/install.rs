@@ -81,11 +81,13 @@ impl Install {
         let kinds = ["ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
         let objects: Vec<_> = self.of_kinds(&kinds).cloned().collect();
         plane.kubectl().apply(&list(&objects)).await.unwrap();
-        for namespace in self.places() {
+        let events = self.places().into_iter().map(|namespace| (namespace, "events.k8s.io", "events"));
+        let lease = self.elects().then_some((self.namespace.as_str(), "coordination.k8s.io", "leases"));
+        for (namespace, group, resource) in events.chain(lease) {
             let review = json!({
                 "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
                 "spec": { "user": self.user(), "resourceAttributes": {
-                    "group": "events.k8s.io", "resource": "events", "verb": "patch", "namespace": namespace,
+                    "group": group, "resource": resource, "verb": "patch", "namespace": namespace, "name": ACCOUNT,
                 } },
             });
             eventually("the rights are known", async || {
@@ -95,6 +97,10 @@ impl Install {
             })
             .await;
         }
+    }
+
+    fn elects(&self) -> bool {
+        self.rights().contains(&("patch".to_owned(), "coordination.k8s.io/leases".to_owned()))
     }
 
     /// Where it may do something; `""` is everywhere.

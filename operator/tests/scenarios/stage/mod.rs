@@ -188,6 +188,13 @@ impl Stage {
         .await;
     }
 
+    /// Until the lease was renewed just now, so that its end is as far away as it can be.
+    pub(crate) async fn until_renewed(&self) {
+        let renewed = async || self.get("lease claude-gateway-operator").await["spec"]["renewTime"].clone();
+        let before = renewed().await;
+        eventually("the lease is renewed", async || renewed().await != before).await;
+    }
+
     /// Makes the gateway be reconciled without changing what it asks for, and waits until that was done.
     pub(crate) async fn touch(&self) {
         let mark = self.plane.mark();

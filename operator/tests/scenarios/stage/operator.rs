@@ -20,7 +20,7 @@ pub(crate) struct Operator {
 
 impl Operator {
     pub(crate) fn start(install: &Install, kubeconfig: &Kubeconfig, arguments: &[&str]) -> Self {
-        let (health, metrics) = (free_address(), free_address());
+        let [health, metrics] = free_addresses();
         // It ends with its test, also when that is killed.
         let child = Command::new("setpriv")
             .args(["--pdeathsig=KILL", env!("CARGO_BIN_EXE_claude-gateway-operator")])
@@ -84,6 +84,8 @@ pub(super) async fn check(namespace: &str, kubeconfig: &Kubeconfig, arguments: &
     (output.status.success(), String::from_utf8(output.stdout).unwrap())
 }
 
-fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).unwrap()
+/// Both are held until both are known, or they might be one.
+fn free_addresses() -> [SocketAddr; 2] {
+    let held = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    held.each_ref().map(|listener| listener.local_addr().unwrap())
 }
