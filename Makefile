@@ -6,7 +6,7 @@ export CARGO_TERM_COLOR ?= auto
 TOOLS := $(HOME)/.cache/claude-gateway-build
 export PATH := $(TOOLS)/bin:$(PATH)
 
-.PHONY: help run cluster test test-long image programs-static profile check deny fmt bench fuzz sql schema crds crds-promise chart chart-programs tools node programs
+.PHONY: help run cluster test test-long test-programs image programs-static profile check deny fmt bench fuzz sql schema crds crds-promise chart chart-programs tools node programs
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -1)
 TRIPLE := $(shell rustc -vV | sed -n 's/^host: //p')
@@ -24,6 +24,8 @@ PROFILE_FLAGS := -Cprofile-use=$(PROFILE) -Cllvm-args=-disable-vp -Cllvm-args=-n
 # Both programs in one command, with and without instruments: what is built together decides the names the profile goes by.
 # With instruments that takes some twenty minutes.
 STATIC_BUILD := $(CARGO) build --release --target $(TRIPLE) $(IMAGES:%=--bin %)
+PACK = $(foreach name,$(IMAGES),$(TARGET)/debug/image \
+	$(name):$(VERSION) $(STATIC)/$(TRIPLE)/release/$(name) dist/images/$(name).tar &&) true
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,14 +37,17 @@ run: tools ## the whole thing on this machine: Postgres, a test identity provide
 cluster: tools node programs image ## Kubernetes on this machine: two nodes, the operator by its chart, a gateway (needs root)
 	$(CARGO) run -q -p e2e --bin cluster
 
-test: tools node programs chart-programs image ## every test, with lifetimes shortened
-	$(CARGO) build --bins
+test: test-programs ## every test, with lifetimes shortened
 	$(CARGO) test --workspace --no-fail-fast
 
-test-long: tools node programs chart-programs image ## the same tests at full length; the operator's in each kind of installation
-	$(CARGO) build --bins
+test-long: test-programs ## the same tests at full length; the operator's in each kind of installation
 	GATEWAY_TEST_FULL_LENGTH=1 $(CARGO) test --workspace --no-fail-fast
 	$(foreach whom,namespaces cluster,GATEWAY_TEST_INSTALLED_FOR=$(whom) $(CARGO) test --workspace --test scenarios --no-fail-fast &&) true
+
+# What tests start, and the images. Built as tests are, all in one: for each choice of packages cargo builds half of the crates anew.
+test-programs: tools node programs chart-programs programs-static
+	$(CARGO) test --workspace --no-run
+	@$(PACK)
 
 # The programs that the images carry.
 programs-static: $(PROFILE)
@@ -63,8 +68,7 @@ profile: tools node ## gateway/release.profdata: where the code is hot, from an 
 
 image: programs-static ## both container images, without a container engine: dist/images/*.tar
 	$(CARGO) build -q -p e2e --bin image
-	@$(foreach name,$(IMAGES),$(CARGO) run -q -p e2e --bin image -- \
-		$(name):$(VERSION) $(STATIC)/$(TRIPLE)/release/$(name) dist/images/$(name).tar &&) true
+	@$(PACK)
 
 check: ## the quick loop: format, lints, dependencies, pure tests
 	$(CARGO) fmt --check

@@ -108,7 +108,7 @@ async fn it_can_be_frozen_killed_and_its_past_forgotten() {
         let answer = tokio::time::timeout(Duration::from_millis(500), client.get("/livez").send()).await;
         matches!(answer, Ok(Ok(answer)) if answer.status == 200)
     };
-    assert!(answers().await);
+    eventually("it answers", answers).await;
     plane.api_server().freeze().unwrap();
     assert!(!answers().await);
     plane.api_server().thaw().unwrap();

@@ -1,7 +1,5 @@
 //! Several pods of one gateway on one store; somebody is signed in, and known to all of them.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-
 use anyhow::{Context, Result};
 use serde_json::json;
 
@@ -9,6 +7,7 @@ use super::{
     client::{Client, Request},
     gateway::{Config, Gateway},
     openid::{Behaviour, OpenIdProvider},
+    ports::free_address,
     postgres::Postgres,
     provider::Provider,
     signin::{Tokens, sign_in},
@@ -36,7 +35,7 @@ impl Fleet {
         let provider = Provider::start()?;
         let database = postgres.database().await?;
         let config = change(Stage::config(&identity, &database, std::slice::from_ref(&provider))?);
-        let mut pods = vec![config.set("/listen/metrics", json!(free()?)).start().await?];
+        let mut pods = vec![config.set("/listen/metrics", json!(free_address()?)).start().await?];
         while pods.len() < count {
             pods.push(another(&pods[0])?.start().await?);
         }
@@ -76,10 +75,5 @@ pub async fn metric(pod: &Gateway, name: &str) -> Result<f64> {
 
 /// One more pod beside this one, with metrics of its own; not started.
 pub fn another(pod: &Gateway) -> Result<Config> {
-    Ok(pod.replica()?.set("/listen/metrics", json!(free()?)))
-}
-
-/// An address that nobody listens at.
-pub fn free() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+    Ok(pod.replica()?.set("/listen/metrics", json!(free_address()?)))
 }

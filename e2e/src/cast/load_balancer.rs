@@ -3,7 +3,7 @@
 //! Invariant: nothing is retried and nobody is asked in another's place, so what a client sees is what a pod did.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -15,7 +15,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::client::Client;
+use super::{client::Client, ports::free_address};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -37,13 +37,9 @@ pub struct Counts {
 }
 
 impl LoadBalancer {
-    /// A place for it, so that the pods can be told their public URL before it runs.
-    pub fn reserve() -> Result<SocketAddr> {
-        Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
-    }
-
+    /// At an address that the pods' public URL names.
     pub async fn start(address: SocketAddr, pods: &[u16]) -> Result<Self> {
-        let statistics = Self::reserve()?;
+        let statistics = free_address()?;
         let home = tempfile::Builder::new().prefix("cast-haproxy-").tempdir()?;
         let file = home.path().join("haproxy.cfg");
         std::fs::write(&file, configuration(address, statistics, pods))?;
@@ -145,6 +141,7 @@ fn configuration(address: SocketAddr, statistics: SocketAddr, pods: &[u16]) -> S
 defaults
     mode http
     timeout connect 5s
+    timeout check 5s
     timeout client 10m
     timeout server 10m
     option forwardfor

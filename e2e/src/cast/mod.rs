@@ -21,6 +21,7 @@ pub mod openid;
 pub mod patience;
 pub mod people;
 pub mod policies;
+pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod provider;

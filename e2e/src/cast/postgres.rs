@@ -23,7 +23,7 @@ use sqlx::{AssertSqlSafe, Executor, PgPool, postgres::PgPoolOptions};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use super::{certificate::Authority, leash::Leash};
+use super::{certificate::Authority, leash::Leash, ports::free_port};
 
 /// Quick to start and to commit (`postgresql_embedded` adds `-F`): data need not outlive a power cut, but every commit
 /// outlives a killed server, so `synchronous_commit` stays on.
@@ -61,7 +61,7 @@ impl Postgres {
         };
         let data_dir = home.path().join("data");
         let leash = Leash::new(LEASH, [&installation_dir.join("bin/pg_ctl"), &data_dir, home.path()])?;
-        let mut settings = settings(installation_dir, data_dir, home.path());
+        let mut settings = settings(installation_dir, data_dir, home.path())?;
         if !address.is_loopback() {
             settings.configuration.insert("listen_addresses".to_owned(), format!("127.0.0.1,{address}"));
         }
@@ -214,7 +214,7 @@ pub async fn pool(database_url: &str) -> Result<PgPool> {
     Ok(PgPoolOptions::new().max_connections(2).acquire_timeout(Duration::from_secs(5)).connect(database_url).await?)
 }
 
-fn settings(installation_dir: PathBuf, data_dir: PathBuf, home: &Path) -> Settings {
+fn settings(installation_dir: PathBuf, data_dir: PathBuf, home: &Path) -> Result<Settings> {
     let mut settings = Settings::new();
     // The defaults have made two temporary directories that nobody would remove.
     let _ = fs::remove_dir(&settings.data_dir);
@@ -224,9 +224,10 @@ fn settings(installation_dir: PathBuf, data_dir: PathBuf, home: &Path) -> Settin
     settings.data_dir = data_dir;
     settings.password_file = home.join("password");
     settings.host = "127.0.0.1".to_owned();
+    settings.port = free_port()?;
     settings.timeout = Some(Duration::from_secs(60));
     settings.configuration = CONFIGURATION.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    settings
+    Ok(settings)
 }
 
 /// `CAST_POSTGRES_DIR`, else the newest of Debian's.

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use crate::stage::{DIRECT_HOST, HOST, REPLICAS, Stage, patience, turn};
 
 /// Longer than a rotation takes, a kubelet's look at its Secrets included.
-const LONG: Shape = Shape::Stream { deltas: 80, every_ms: 250 };
+const LONG: Shape = Shape::Stream { deltas: 120, every_ms: 250 };
 const STREAMS: usize = 10;
 const BOUND: Duration = Duration::from_secs(60);
 

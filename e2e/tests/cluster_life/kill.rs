@@ -21,7 +21,7 @@ use crate::stage::{REPLICAS, patience, turn};
 const STREAMS: usize = 100;
 
 fn shape() -> Shape {
-    Shape::Stream { deltas: short_or_full(32, 240), every_ms: 250 }
+    Shape::Stream { deltas: short_or_full(60, 240), every_ms: 250 }
 }
 
 /// R1, in a pod.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use e2e::cast::{client::Client, length::short_or_full, provider::Provider};
+use e2e::cast::{client::Client, length::short_or_full, ports::free_address, provider::Provider};
 use serde_json::json;
 
 use crate::stage::Stage;
@@ -75,8 +75,7 @@ async fn every_bad_bearer_gets_the_same_answer_to_the_letter() {
 async fn a_flood_of_bad_bearers_costs_no_database_work() {
     const AT_ONCE: usize = 50;
     let flood = short_or_full(20_000, 100_000);
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let address = format!("127.0.0.1:{port}");
+    let address = free_address().unwrap();
     let stage =
         Stage::with(vec![Provider::start().unwrap()], |config| config.set("/listen/metrics", json!(address))).await;
     let metrics = Client::new(&format!("http://{address}")).unwrap();

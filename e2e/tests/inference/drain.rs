@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use e2e::cast::{
     client::Events,
     length::short_or_full,
+    patience::eventually,
     postgres::Postgres,
     provider::{Message, Reply},
 };
@@ -30,11 +31,10 @@ async fn begun(stage: &Stage) -> Events {
 #[tokio::test]
 async fn a_signal_lets_streams_finish_and_ends_after_the_last() {
     let mut stage = Stage::new().await;
-    stage.provider().then(slow(short_or_full(60, 400), 50));
+    stage.provider().then(slow(short_or_full(100, 400), 50));
     let mut events = begun(&stage).await;
     stage.gateway.signal(Signal::TERM).unwrap();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(stage.client.get("/readyz").send().await.unwrap().status, 503);
+    eventually("it is not ready", async || stage.client.get("/readyz").send().await.unwrap().status == 503).await;
     let late = stage.ask(&Stage::prompt(false)).send().await.unwrap();
     assert_eq!((late.status, late.header("connection")), (200, Some("close")));
     let all = events.rest().await.unwrap();

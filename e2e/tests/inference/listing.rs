@@ -1,6 +1,6 @@
 //! `GET /v1/models`, `HEAD /api/hello`, `/protocol`, health.
 
-use e2e::cast::{gateway::Gateway, provider::Provider};
+use e2e::cast::{gateway::Gateway, ports::free_address, provider::Provider};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -76,8 +76,7 @@ async fn health_answers_without_a_bearer() {
 
 #[tokio::test]
 async fn metrics_have_a_port_of_their_own() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let address = format!("127.0.0.1:{port}");
+    let address = free_address().unwrap();
     let stage =
         Stage::with(vec![Provider::start().unwrap()], |config| config.set("/listen/metrics", json!(address))).await;
     stage.ask(&Stage::prompt(false)).send().await.unwrap().bytes().await.unwrap();

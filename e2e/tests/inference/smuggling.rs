@@ -4,6 +4,7 @@
 use e2e::cast::{
     client::{Client, Raw},
     load_balancer::LoadBalancer,
+    ports::free_address,
     provider::{Provider, Shape},
 };
 use serde_json::{Value, json};
@@ -50,7 +51,7 @@ fn corpus(stage: &Stage) -> Vec<String> {
 #[tokio::test]
 async fn no_framing_makes_one_clients_bytes_anothers_request() {
     let provider = Provider::builder().start().unwrap();
-    let public = LoadBalancer::reserve().unwrap();
+    let public = free_address().unwrap();
     let stage = Stage::with(vec![provider], |config| config.set("/listen/trusted_proxies", json!(["127.0.0.1"]))).await;
     let balancer = LoadBalancer::start(public, &[stage.gateway.port()]).await.unwrap();
     let others = Client::new(balancer.url()).unwrap().with_bearer(&stage.tokens.access_token);

@@ -4,10 +4,11 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use e2e::cast::{
     client::Client,
-    fleet::{another, free, metric},
+    fleet::{another, metric},
     gateway::Gateway,
     openid::{Behaviour, OpenIdProvider},
     people::People,
+    ports::free_address,
     postgres::Postgres,
     provider::Provider,
     stage::Stage,
@@ -49,7 +50,7 @@ impl Fleet {
         let identity = OpenIdProvider::start(Behaviour::default()).await;
         let limits = json!([{"name": "everybody", "match": {}, "limits": {"tokens_per_day": PLENTY}}]);
         let config = Stage::config(&identity, through_the_wire.as_str(), std::slice::from_ref(&provider)).unwrap();
-        let config = config.set("/listen/metrics", json!(free().unwrap())).set("/managed/policies", limits);
+        let config = config.set("/listen/metrics", json!(free_address().unwrap())).set("/managed/policies", limits);
         let mut pods = vec![Pod { gateway: config.start().await.unwrap() }];
         while pods.len() < PODS {
             pods.push(Pod { gateway: another(&pods[0].gateway).unwrap().start().await.unwrap() });

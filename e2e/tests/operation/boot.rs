@@ -5,6 +5,7 @@ use std::{net::TcpListener, time::Duration};
 use e2e::cast::{
     gateway::{Config, Gateway},
     openid::{Behaviour, OpenIdProvider},
+    ports::free_address,
     postgres::Postgres,
     provider::Provider,
     signin::sign_in,
@@ -76,7 +77,7 @@ async fn a_check_judges_without_reaching_for_anybody() {
 #[tokio::test]
 async fn a_store_that_does_not_answer_is_tried_three_times() {
     let (identity, _) = parts().await;
-    let nobody = { TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap() };
+    let nobody = free_address().unwrap();
     let ended = config(&identity, &format!("postgres://gateway:a-password@{nobody}/gateway")).end().await.unwrap();
     assert_eq!(ended.status.code(), Some(1));
     assert!(ended.after >= Duration::from_secs(4), "given up after {:?}", ended.after);

@@ -28,7 +28,8 @@ async fn begin(client: &Client) -> (u16, Option<String>, Duration) {
 async fn infer_at_once(stage: &Stage) {
     let since = Instant::now();
     assert_eq!(stage.ask(&Stage::prompt(false)).send().await.unwrap().status, 200);
-    assert!(since.elapsed() < Duration::from_secs(1), "inference waited {:?}", since.elapsed());
+    // Who waits for the store waits for two seconds.
+    assert!(since.elapsed() < Duration::from_millis(1900), "inference waited {:?}", since.elapsed());
 }
 
 /// R9

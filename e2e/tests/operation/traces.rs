@@ -7,6 +7,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use e2e::cast::{
     client::Client,
     kept::{files, rows},
+    ports::free_address,
     postgres::Postgres,
     provider::{API_KEY, Message, Provider},
     stage::{MODEL, Stage},
@@ -85,7 +86,7 @@ fn disguises(secret: &str) -> [String; 3] {
 #[tokio::test]
 async fn nothing_that_passes_through_is_written_anywhere() {
     let database = Postgres::shared().await.unwrap().database().await.unwrap();
-    let metrics = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let metrics = free_address().unwrap();
     let stage = Stage::with(vec![Provider::start().unwrap()], |config| {
         config
             .store(&database)

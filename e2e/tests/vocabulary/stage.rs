@@ -120,4 +120,11 @@ async fn install(plane: &Plane) {
         })
         .await;
     }
+    // Told a while after they are served.
+    eventually("they are described", async || {
+        let told = plane.client().unwrap().get("/openapi/v3/apis/claude-gateway.dev/v1alpha1").send().await.unwrap();
+        let text = told.text().await.unwrap();
+        ["v1alpha1.ClaudeGateway\"", "v1alpha1.UserPolicy\""].iter().all(|schema| text.contains(schema))
+    })
+    .await;
 }

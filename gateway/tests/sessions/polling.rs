@@ -10,6 +10,7 @@ use e2e::cast::{length::short_or_full, postgres};
 use futures_util::future::join_all;
 use gateway::session::Lifetimes;
 use serde_json::json;
+use tokio::sync::oneshot;
 
 use crate::{
     browser::{Browser, signed_in},
@@ -171,11 +172,13 @@ async fn of_fifty_polls_at_once_exactly_one_gets_the_tokens() {
     let pods = stage.deaf_pods(8).await;
     let (device_code, user_code) = pods[0].start().await;
     Browser::new().sign_in(&stage, &pods[0], &user_code, "alice").await;
+    let (held_now, is_held) = oneshot::channel();
     let holding = async {
         let pool = postgres::pool(&stage.database).await.unwrap();
         let mut held = pool.begin().await.unwrap();
         let rows = format!("SELECT FROM {}.device_grant FOR UPDATE", stage.schema);
         sqlx::raw_sql(sqlx::AssertSqlSafe(rows)).execute(&mut *held).await.unwrap();
+        held_now.send(()).unwrap();
         let waiting =
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%device_grant%'";
         while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&pool).await.unwrap() < 8 {
@@ -185,8 +188,7 @@ async fn of_fifty_polls_at_once_exactly_one_gets_the_tokens() {
     };
     let polls = join_all((0..50).map(|n| pods[n % pods.len()].poll(&device_code)));
     let polls = async {
-        // The row is held first.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        is_held.await.unwrap();
         polls.await
     };
     let ((), answers) = tokio::join!(holding, polls);

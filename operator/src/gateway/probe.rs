@@ -276,3 +276,44 @@ fn of_store(error: &StoreError) -> Finding {
     };
     Finding::bad(reason, format!("In short: {error}. What helps: {}.", error.remedy()))
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+    use e2e::cast::postgres::Postgres;
+
+    use super::{super::fixtures, *};
+    use crate::{run::way_out, store::DatabaseAccess};
+
+    #[tokio::test]
+    async fn c12_neither_tables_nor_roles_are_made_by_who_does_not_lead() {
+        let url = Postgres::shared().await.unwrap().database().await.unwrap();
+        let access = DatabaseAccess {
+            url: url.into(),
+            username: None,
+            password: None,
+            schema: "fenced".to_owned(),
+            ca_pem: None,
+        };
+        let gateway = ValidatedGateway { access, ..fixtures::validated(fixtures::minimal()).unwrap() };
+        let fence = Fence::closed(Duration::from_secs(60));
+        let when = (Instant::now(), Timestamp::UNIX_EPOCH);
+        // One that remembers nothing of the gateway.
+        let prober = || {
+            let issuers = Issuers::new(gateway_egress::Egress::new(way_out()));
+            Prober::new(Arc::default(), issuers, Arc::new(SystemRandom::new()), fence.clone())
+        };
+        let refused = async || {
+            let outcome = prober().database(&gateway, None, when).await.map(|_| ());
+            matches!(outcome, Err(StoreError::Unavailable(why)) if why.contains("does not hold the lease"))
+        };
+        let store = GatewayStore::connect(gateway.access.clone()).unwrap();
+
+        assert!(refused().await);
+        assert!(!store.is_migrated().await.unwrap(), "who does not lead made tables");
+        store.migrate().await.unwrap();
+        assert!(refused().await, "who does not lead made a role");
+        fence.renewed(Instant::now());
+        assert!(prober().database(&gateway, None, when).await.unwrap().login.is_some());
+    }
+}

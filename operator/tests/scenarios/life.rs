@@ -34,7 +34,7 @@ async fn b1_c1_a_gateway_becomes_objects_and_a_status_and_then_nothing_is_writte
     let status = stage.get("claudegateway claude").await["status"].clone();
     assert_eq!((&status["readyReplicas"], &status["url"]), (&json!(2), &json!("https://claude.example.com")));
 
-    stage.until_settled().await;
+    stage.until_at_rest().await;
     let mark = stage.plane.mark();
     for _ in 0..3 {
         stage.touch().await;

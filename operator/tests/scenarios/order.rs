@@ -79,7 +79,7 @@ async fn b4_an_object_at_rest_is_not_written() {
     stage.policy_becomes("base", "Synced", "True", "Stored").await;
     stage.ready_pods().await;
     stage.until("Ready", "True", "Available").await;
-    stage.until_settled().await;
+    stage.until_at_rest().await;
     let looks = async || operator.metric(LOOKS).await.unwrap();
     let (mark, before) = (stage.plane.mark(), looks().await);
     let window = short_or_full(Duration::from_secs(40), Duration::from_secs(600));

@@ -8,7 +8,7 @@ use e2e::{
 };
 use serde_json::json;
 
-use crate::stage::{ALONE, Stage, list};
+use crate::stage::{ALONE, Stage, define};
 
 /// Everything a gateway may have, one after the other, each made, mended and taken away again.
 async fn a_full_life(stage: &Stage) {
@@ -59,7 +59,7 @@ async fn a_full_life(stage: &Stage) {
 async fn d1_every_right_that_the_chart_grants_is_used_and_none_is_missed() {
     let mut stage = Stage::alone().await;
     let optional = foreign::definitions(&[HTTP_ROUTE, CERTIFICATE, SERVICE_MONITOR]).await.unwrap();
-    stage.kubectl.apply(&list(&optional)).await.unwrap();
+    define(stage.plane, optional).await;
     let mark = stage.plane.mark();
     let operator = stage.operator(&["--pod-name", "first"]).await;
     a_full_life(&stage).await;

@@ -4,6 +4,7 @@ use aws_lc_rs::rand::SystemRandom;
 use e2e::cast::{
     fleet::ask,
     openid::{Behaviour, OpenIdProvider},
+    patience::eventually,
     postgres::pool,
     provider::Provider,
     signin::sign_in,
@@ -146,6 +147,10 @@ async fn what_pods_hold_works_until_the_next_login_is_held() {
         assert_eq!(place.refusal(login, "SELECT * FROM claude_gateway.policy").await, None, "{login:?}");
     }
     held.execute("SELECT 1").await.unwrap();
+    // What was refused a moment ago may still be there.
+    let sessions =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename LIKE '%_pod_a'";
+    eventually("only the pool's session", async || place.count(sessions).await == 1).await;
     let soon = place.store.rotate_pod_login(&second, &SystemRandom::new()).await;
     assert!(matches!(soon, Err(StoreError::LoginInUse { sessions: 1, .. })), "{soon:?}");
 
@@ -157,6 +162,7 @@ async fn what_pods_hold_works_until_the_next_login_is_held() {
     assert_eq!(place.count(ends).await, 1);
     held.execute("SELECT 1").await.unwrap();
     held.close().await;
+    eventually("no session", async || place.count(sessions).await == 0).await;
     let third = place.store.rotate_pod_login(&second, &SystemRandom::new()).await.unwrap();
     assert_eq!(third.username, first.username);
     assert!(place.refusal(&first, "SELECT 1").await.is_some(), "its old password is gone");

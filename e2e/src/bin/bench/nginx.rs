@@ -1,7 +1,6 @@
 //! nginx as a plain reverse proxy: nothing buffered, the upstream kept alive, two workers.
 
 use std::{
-    net::TcpListener,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -9,6 +8,7 @@ use std::{
 use anyhow::{Result, ensure};
 use e2e::cast::{
     certificate::Authority,
+    ports::free_port,
     provider::{API_KEY, Provider},
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -30,7 +30,7 @@ impl Nginx {
     /// In front of `provider`, on both sides as it is: plain or TLS.
     pub(crate) async fn start(provider: &Provider) -> Result<Self> {
         let home = tempfile::Builder::new().prefix("cast-nginx-").tempdir()?;
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let port = free_port()?;
         let authority = provider.ca_pem().map(|_| Authority::new()).transpose()?;
         if let (Some(authority), Some(pem)) = (&authority, provider.ca_pem()) {
             let leaf = authority.loopback_leaf()?;

@@ -1,6 +1,6 @@
 //! A `gateway.yaml` in the making: everything has a default that works on loopback, and a test changes what it is about.
 
-use std::{collections::BTreeMap, net::TcpListener, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use crate::cast::{
     certificate::Authority,
     leash::Leash,
     openid::OpenIdProvider,
+    ports::free_port,
     provider::{API_KEY, Provider},
 };
 
@@ -33,7 +34,7 @@ pub struct Config {
 impl Config {
     /// Reserves a port, so that the identity provider can be told where browsers come back to.
     pub(super) fn new() -> Result<Self> {
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let port = free_port()?;
         let home = tempfile::Builder::new().prefix("cast-gateway-").tempdir()?;
         let leash = Leash::new(r#"rm -rf -- "$1""#, [home.path()])?;
         let document = json!({

@@ -159,7 +159,10 @@ impl Gateway {
     /// Writes another configuration over the file; the process is told nothing.
     pub fn rewrite(&mut self, change: impl FnOnce(&mut Value)) -> Result<()> {
         change(&mut self.config.document);
-        Ok(std::fs::write(self.file(), serde_json::to_vec_pretty(&self.config.document)?)?)
+        // All of it at once, for whoever reads it just now.
+        let next = self.file().with_extension("next");
+        std::fs::write(&next, serde_json::to_vec_pretty(&self.config.document)?)?;
+        Ok(std::fs::rename(next, self.file())?)
     }
 
     /// What its file says, by a JSON pointer; null where it says nothing.

@@ -8,13 +8,13 @@ mod files;
 mod store;
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::atomic::AtomicU32,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use tempfile::TempDir;
 use tokio::{sync::OnceCell, time::sleep};
 
@@ -28,7 +28,7 @@ use super::{
     kubectl::Kubectl,
     programs::Programs,
 };
-use crate::cast::{client::Client, leash::Leash};
+use crate::cast::{client::Client, leash::Leash, ports::free_address};
 
 /// A machine that compiles besides is slow.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -245,8 +245,4 @@ async fn until_ready(files: &Files, site: &Site, api_server: &Daemon) -> Result<
         ensure!(since.elapsed() < PATIENCE, "the API server is not ready:\n{}", api_server.log());
         sleep(Duration::from_millis(20)).await;
     }
-}
-
-fn free_address() -> Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).context("a free port")
 }

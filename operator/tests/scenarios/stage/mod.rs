@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use e2e::{
     cast::{
         openid::{Behaviour, OpenIdProvider},
-        patience::eventually,
+        patience::{eventually, eventually_within},
         postgres::Postgres,
     },
     cluster::{Call, Kubectl, Mark, Plane},
@@ -24,6 +24,8 @@ pub(crate) use self::{
 };
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+/// A gateway that something is awaited of is looked at each five seconds.
+const AT_REST: Duration = Duration::from_secs(6);
 /// For a single operator.
 pub(crate) const ALONE: [&str; 2] = ["--leader-election", "false"];
 
@@ -184,6 +186,18 @@ impl Stage {
             let mark = self.plane.mark();
             tokio::time::sleep(Duration::from_secs(2)).await;
             self.writes_since(mark).is_empty()
+        })
+        .await;
+    }
+
+    /// Until nothing was written or read for longer than a gateway's next look takes, so that what is done to it elsewhere, as
+    /// by the Deployment's own controller, was heard.
+    pub(crate) async fn until_at_rest(&self) {
+        eventually_within(AT_REST * 10, "the operator asks nothing", async || {
+            let mark = self.plane.mark();
+            tokio::time::sleep(AT_REST).await;
+            let asks = |call: &Call| call.is_write() || call.verb == "get" && !call.resource.is_empty();
+            !self.calls_since(mark).iter().any(asks)
         })
         .await;
     }

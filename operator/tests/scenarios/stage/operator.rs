@@ -1,12 +1,15 @@
 //! A process that reconciles: the built binary, under the rights and the environment that the chart gives it.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
 
-use e2e::{cast::client::Client, cluster::Kubeconfig};
+use e2e::{
+    cast::{client::Client, ports::free_address},
+    cluster::Kubeconfig,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
@@ -20,7 +23,7 @@ pub(crate) struct Operator {
 
 impl Operator {
     pub(crate) fn start(install: &Install, kubeconfig: &Kubeconfig, arguments: &[&str]) -> Self {
-        let [health, metrics] = free_addresses();
+        let (health, metrics) = (free_address().unwrap(), free_address().unwrap());
         // It ends with its test, also when that is killed.
         let child = Command::new("setpriv")
             .args(["--pdeathsig=KILL", env!("CARGO_BIN_EXE_claude-gateway-operator")])
@@ -82,10 +85,4 @@ pub(super) async fn check(namespace: &str, kubeconfig: &Kubeconfig, arguments: &
         .await
         .unwrap();
     (output.status.success(), String::from_utf8(output.stdout).unwrap())
-}
-
-/// Both are held until both are known, or they might be one.
-fn free_addresses() -> [SocketAddr; 2] {
-    let held = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    held.each_ref().map(|listener| listener.local_addr().unwrap())
 }
