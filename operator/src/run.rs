@@ -58,16 +58,20 @@ pub async fn run(settings: Settings, told: impl Future<Output = ()>) -> anyhow::
     let (stop, stopped) = watch::channel(false);
     let mut controllers = JoinSet::new();
     let surroundings = surroundings(&settings, client, metrics, stopped);
-    lead(&settings, &surroundings, fence, &health, &mut controllers).await;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), "reconciling");
+    let reconciles = async {
+        lead(&settings, &surroundings, fence, &health, &mut controllers).await;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "reconciling");
+        controllers.join_next().await
+    };
     tokio::select! {
         () = &mut told => {}
         lost = lost(&mut leadership) => return Err(lost.into()),
         ended = &mut served => bail!("the probes' server ended: {ended:?}"),
-        ended = controllers.join_next() => bail!("a controller ended: {ended:?}"),
+        ended = reconciles => bail!("a controller ended: {ended:?}"),
     }
     stop.send_replace(true);
     let _ = tokio::time::timeout(LAST, async { while controllers.join_next().await.is_some() {} }).await;
+    controllers.shutdown().await;
     if let Some(leadership) = leadership {
         leadership.release().await;
     }

@@ -36,5 +36,10 @@ pub fn election(mut config: Config, fence: &Fence, identity: &str) -> Result<Cli
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(LEASE_CALL);
     config.write_timeout = Some(LEASE_CALL);
+    // A kept connection that was not spoken on for as long is none that does not answer.
+    config.reset_reader_on_write = true;
+    // The election asks again by itself; the client's own tries come minutes apart in the end, and late into a lease that may be
+    // another's.
+    config.default_retry = false;
     Ok(ClientBuilder::try_from(config)?.with_layer(&Witness::new(fence.clone(), identity)).build())
 }

@@ -32,6 +32,8 @@ enum State {
     Open,
     Closed,
     Renewed(Instant),
+    /// Whatever may still be confirmed.
+    Over,
 }
 
 impl Fence {
@@ -45,11 +47,15 @@ impl Fence {
 
     /// The API server confirmed a renewal that was sent at this moment.
     pub fn renewed(&self, sent: Instant) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Renewed(sent);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if *state != State::Over {
+            *state = State::Renewed(sent);
+        }
     }
 
+    /// For good.
     pub fn close(&self) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Closed;
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Over;
     }
 
     pub fn pass(&self, now: Instant) -> Result<(), NotLeading> {
@@ -62,7 +68,7 @@ impl Fence {
     pub fn passable(&self, now: Instant) -> bool {
         match *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
             State::Open => true,
-            State::Closed => false,
+            State::Closed | State::Over => false,
             State::Renewed(sent) => now.saturating_duration_since(sent) < self.holds_for,
         }
     }
@@ -122,13 +128,17 @@ mod tests {
 
     #[tokio::test]
     async fn c11_a_replica_that_does_not_lead_reads_and_writes_nothing() {
-        let fence = Fence::closed(Duration::from_secs(60));
-        assert!(passes(&fence, Method::GET).await);
         for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            let fence = Fence::closed(Duration::from_secs(60));
+            assert!(passes(&fence, Method::GET).await);
             assert!(!passes(&fence, method.clone()).await, "{method}");
             fence.renewed(Instant::now());
-            assert!(passes(&fence, method).await);
+            assert!(passes(&fence, method.clone()).await);
             fence.close();
+            assert!(passes(&fence, Method::GET).await);
+            assert!(!passes(&fence, method.clone()).await, "{method}");
+            fence.renewed(Instant::now());
+            assert!(!passes(&fence, method).await, "confirmed when all is over");
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the kubelet and Prometheus ask: `/livez`, `/readyz`, and `/metrics` on a port of its own.
 //!
-//! Alive is whoever hears of its watches, or stands by for the lease; ready is whoever has seen everything once, or stands by.
+//! Alive is whoever hears of its watches, or does not lead; ready is whoever has seen everything once, or stands by.
 //! Neither asks about another replica.
 
 use std::{

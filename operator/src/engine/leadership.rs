@@ -22,8 +22,8 @@ use super::{fence::Fence, progress::Heard};
 
 /// A lease that is not renewed for this long may be taken by another.
 const LEASE: Duration = Duration::from_secs(15);
-/// Before its end the holder renews, each second until it is confirmed.
-const RENEWAL: Duration = Duration::from_secs(5);
+/// The holder renews when this much of it is left, and each second then until that is confirmed.
+const RENEWAL: Duration = Duration::from_secs(12);
 /// From a renewal's sending until writing ends unless the next is confirmed: well within the lease, whose time another
 /// machine's clock measures.
 pub const TENURE: Duration = Duration::from_secs(13);
@@ -31,10 +31,9 @@ pub const TENURE: Duration = Duration::from_secs(13);
 const LOOK: Duration = Duration::from_millis(250);
 /// Releasing takes a call or two.
 const RELEASE: Duration = Duration::from_secs(2);
-
 /// How long a lease that cannot be reached is left alone.
 const RETRY: Duration = Duration::from_secs(1);
-/// How often a replica that stands by looks whether the lease was given back.
+/// How often a replica that stands by looks whether the lease was given back, and how long it waits for the answer.
 const GLANCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
@@ -56,22 +55,14 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Once the lease answers: what keeps it away now, as rights that are not known yet, may be over soon, and a process
-    /// that ends over it begins no sooner.
-    async fn manager(&self, client: &Client) -> LeaseManager {
-        loop {
-            let terms = LeaseParams::new(&self.identity, LEASE.as_secs(), RENEWAL.as_secs());
-            let manager = LeaseManagerBuilder::new(client.clone(), &self.lease)
-                .with_namespace(&self.namespace)
-                .with_parameters(terms.with_field_manager(format!("claude-gateway-operator-{}", self.identity)));
-            match manager.build().await {
-                Ok(manager) => return manager,
-                Err(error) => {
-                    tracing::warn!(lease = self.lease, %error, "the lease cannot be reached and is asked for again");
-                    tokio::time::sleep(RETRY).await;
-                }
-            }
-        }
+    /// Makes the lease if there is none, and holds nothing yet.
+    async fn manager(&self, client: &Client) -> Result<LeaseManager, LeaseManagerError> {
+        let terms = LeaseParams::new(&self.identity, LEASE.as_secs(), RENEWAL.as_secs());
+        LeaseManagerBuilder::new(client.clone(), &self.lease)
+            .with_namespace(&self.namespace)
+            .with_parameters(terms.with_field_manager(format!("claude-gateway-operator-{}", self.identity)))
+            .build()
+            .await
     }
 }
 
@@ -80,47 +71,56 @@ pub struct Leadership {
     client: Client,
     candidate: Candidate,
     fence: Fence,
-    /// None only while one follows another.
-    election: Option<Election>,
+    election: Election,
+    /// Since when there is no lease at all.
+    gone: Option<Instant>,
 }
 
 impl Leadership {
-    /// `client` must carry a [`Witness`] of the same fence.
+    /// Once the lease answers: what keeps it away now, as rights that are not known yet, may be over soon, and a process
+    /// that ends over it begins no sooner. `client` must carry a [`Witness`] of the same fence.
     pub async fn stand(client: Client, candidate: Candidate, fence: Fence) -> Self {
-        let election = Some(Election::begin(candidate.manager(&client).await).await);
-        Self { client, candidate, fence, election }
+        let manager = loop {
+            match candidate.manager(&client).await {
+                Ok(manager) => break manager,
+                Err(error) => {
+                    tracing::warn!(lease = candidate.lease, %error, "the lease cannot be reached and is asked for again");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        };
+        Self { client, candidate, fence, election: Election::begin(manager), gone: None }
     }
 
     /// Until this replica leads.
     pub async fn won(&mut self) -> Result<(), LeadershipError> {
         let mut glance = Instant::now() + GLANCE;
         loop {
-            if self.holds() && self.fence.passable(Instant::now()) {
+            if self.election.holds() && self.fence.passable(Instant::now()) {
                 return Ok(());
             }
-            if !self.holds() && Instant::now() >= glance {
+            if !self.election.holds() && Instant::now() >= glance {
                 glance = Instant::now() + GLANCE;
-                if self.is_given_back().await {
-                    self.stand_again().await;
+                if self.is_free().await && self.stand_again().await.is_ok() {
                     // Whoever is slow to take it is not hurried again.
                     glance = Instant::now() + LEASE;
                 }
             }
             // The flag comes once; a renewal that the fence takes comes after it.
-            self.looks().await?;
+            self.election.news().await?;
         }
     }
 
     /// Until it does not any more. The fence is closed before this returns.
     pub async fn lost(&mut self) -> LeadershipError {
         let error = loop {
-            if !self.holds() {
+            if !self.election.holds() {
                 break LeadershipError::Lost;
             }
             if !self.fence.passable(Instant::now()) {
                 break LeadershipError::Unconfirmed;
             }
-            if let Err(ended) = self.looks().await {
+            if let Err(ended) = self.election.news().await {
                 break ended;
             }
         };
@@ -131,68 +131,87 @@ impl Leadership {
     /// Gives the lease back, so that another replica need not wait for its end.
     pub async fn release(self) {
         self.fence.close();
-        let Some(election) = self.election else { return };
-        match tokio::time::timeout(RELEASE, election.end()).await {
-            Ok(Some(_)) => tracing::info!("the lease is released"),
-            Ok(None) | Err(_) => tracing::warn!("the lease could not be released in time and will run out"),
+        let Election { holding, task } = self.election;
+        drop(holding);
+        match tokio::time::timeout(RELEASE, task).await {
+            Ok(Ok(Ok(()))) => tracing::info!("the lease is released"),
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "the lease could not be released and will run out"),
+            Ok(Err(_)) | Err(_) => tracing::warn!("the lease was not released in time and will run out"),
         }
     }
 
-    fn holds(&mut self) -> bool {
-        self.election.as_mut().is_some_and(|election| *election.holding.borrow_and_update())
-    }
-
-    async fn looks(&mut self) -> Result<(), LeadershipError> {
-        let election = self.election.as_mut().ok_or(LeadershipError::Ended)?;
-        match tokio::time::timeout(LOOK, election.holding.changed()).await {
-            Ok(Err(_)) => Err(LeadershipError::Ended),
-            Ok(Ok(())) | Err(_) => Ok(()),
-        }
-    }
-
-    async fn is_given_back(&self) -> bool {
+    /// Given back, or deleted for so long that whoever held it has ended.
+    async fn is_free(&mut self) -> bool {
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), &self.candidate.namespace);
-        // One that cannot be read is waited for by the election.
-        leases.get(&self.candidate.lease).await.is_ok_and(|lease| holder(&lease).is_none())
+        match tokio::time::timeout(GLANCE, leases.get_opt(&self.candidate.lease)).await {
+            Ok(Ok(Some(lease))) => {
+                self.gone = None;
+                holder(&lease).is_none()
+            }
+            Ok(Ok(None)) => self.gone.get_or_insert_with(Instant::now).elapsed() > LEASE,
+            // One that cannot be read is waited for by the election.
+            Ok(Err(_)) | Err(_) => false,
+        }
     }
 
-    /// `kube-lease-manager` sleeps until the lease would have run out, as it saw it last; begun anew, it takes one that was
-    /// given back at once.
-    async fn stand_again(&mut self) {
-        let manager = match self.election.take() {
-            Some(election) => election.end().await,
-            None => None,
-        };
-        let manager = match manager {
-            Some(manager) => manager,
-            None => self.candidate.manager(&self.client).await,
-        };
-        self.election = Some(Election::begin(manager).await);
+    /// `kube-lease-manager` sleeps until the lease would have run out, as it saw it last; another one looks at it at once.
+    async fn stand_again(&mut self) -> Result<(), LeaseManagerError> {
+        let manager = self.candidate.manager(&self.client).await?;
+        // What it has taken in the meantime is held by this replica still: the name is the same.
+        self.election.task.abort();
+        self.election = Election::begin(manager);
+        Ok(())
     }
 }
 
 /// What `kube-lease-manager` does by itself, and whether this replica's name stands in the lease.
 struct Election {
     holding: watch::Receiver<bool>,
-    task: JoinHandle<Result<LeaseManager, LeaseManagerError>>,
+    /// Ends when nobody listens, after what was held is given back.
+    task: JoinHandle<Result<(), LeaseManagerError>>,
 }
 
 impl Election {
-    async fn begin(manager: LeaseManager) -> Self {
-        let (holding, task) = manager.watch().await;
+    /// As the manager's own `watch`, but that it tries again at the same pace for as long as the process lives, and can be
+    /// ended in between.
+    fn begin(manager: LeaseManager) -> Self {
+        let (told, holding) = watch::channel(false);
+        let task = tokio::spawn(async move {
+            loop {
+                let changed = tokio::select! {
+                    biased;
+                    () = told.closed() => break,
+                    changed = manager.changed() => changed,
+                };
+                match changed {
+                    Ok(holds) => {
+                        told.send_replace(holds);
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "the lease does not answer and is asked for again");
+                        tokio::select! {
+                            () = told.closed() => break,
+                            () = tokio::time::sleep(RETRY) => {}
+                        }
+                    }
+                }
+            }
+            // Who holds nothing would take it from whoever has it now, where it had run out.
+            let holds = *told.borrow();
+            if holds { manager.release().await } else { Ok(()) }
+        });
         Self { holding, task }
     }
 
-    /// Gives back what is held; the manager, where that went well, has read the lease again.
-    async fn end(self) -> Option<LeaseManager> {
-        drop(self.holding);
-        match self.task.await {
-            Ok(Ok(manager)) => Some(manager),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the lease could not be given back");
-                None
-            }
-            Err(_) => None,
+    fn holds(&mut self) -> bool {
+        *self.holding.borrow_and_update()
+    }
+
+    /// Until there is some, or it is time to look.
+    async fn news(&mut self) -> Result<(), LeadershipError> {
+        match tokio::time::timeout(LOOK, self.holding.changed()).await {
+            Ok(Err(_)) => Err(LeadershipError::Ended),
+            Ok(Ok(())) | Err(_) => Ok(()),
         }
     }
 }
@@ -300,19 +319,21 @@ mod tests {
     async fn c12_a_leader_that_is_not_confirmed_in_time_is_over() {
         let fence = Fence::closed(Duration::from_millis(300));
         let (holds, holding) = watch::channel(true);
-        let election = Some(Election { holding, task: tokio::spawn(std::future::pending()) });
+        let election = Election { holding, task: tokio::spawn(std::future::pending()) };
         let nobody = service_fn(async |_: Request<Body>| Err::<Response<Body>, _>(BoxError::from("nobody is asked")));
         let candidate =
             Candidate { identity: "me".to_owned(), namespace: "here".to_owned(), lease: "lease".to_owned() };
         let client = Client::new(nobody, "here");
-        let mut leadership = Leadership { client, candidate, fence: fence.clone(), election };
+        let mut leadership = Leadership { client, candidate, fence: fence.clone(), election, gone: None };
         fence.renewed(Instant::now());
         leadership.won().await.unwrap();
         assert!(matches!(leadership.lost().await, LeadershipError::Unconfirmed));
-        assert!(!fence.passable(Instant::now()));
         fence.renewed(Instant::now());
+        assert!(!fence.passable(Instant::now()), "a renewal that comes when all is over opens nothing");
+        leadership.fence = Fence::closed(TENURE);
+        leadership.fence.renewed(Instant::now());
         holds.send(false).unwrap();
         assert!(matches!(leadership.lost().await, LeadershipError::Lost));
-        assert!(!fence.passable(Instant::now()), "closed although the renewal is young");
+        assert!(!leadership.fence.passable(Instant::now()), "closed although the renewal is young");
     }
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{cast::patience::eventually, cluster::Trouble};
 use jiff::Timestamp;
+use rustix::process::Signal;
 use serde_json::json;
 
 use super::PATIENCE;
@@ -55,6 +56,10 @@ async fn c12_an_operator_whose_lease_cannot_be_reached_yet_waits_and_then_leads(
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(operator.is_running(), "C12: a lease that is refused at first ended it");
     assert_eq!(operator.probe("/readyz").await, 503, "C12: who stands for no election is not ready");
+    let mut other = stage.operator_through(&gate, &["--pod-name", "other"]).await;
+    eventually("the other is there", async || other.probe("/livez").await == 200).await;
+    other.signal(Signal::TERM);
+    assert!(other.ended().await.success(), "C12: who waits for its lease can be told to end");
     gate.open();
     stage.has_gateway().await;
 }
