@@ -35,6 +35,11 @@ const RELEASE: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_secs(1);
 /// How often a replica that stands by looks whether the lease was given back, and how long it waits for the answer.
 const GLANCE: Duration = Duration::from_secs(1);
+/// How long a replica that takes a free lease is left alone: some calls, and the second that `kube-lease-manager` may wait.
+const TAKING: Duration = Duration::from_secs(3);
+/// Who finds that the lease has run out empties it without looking again, and may do so just after another has taken it: a
+/// lease that is still ours after this stays ours.
+const SETTLE: Duration = Duration::from_millis(1200);
 
 #[derive(Debug, thiserror::Error)]
 pub enum LeadershipError {
@@ -94,16 +99,18 @@ impl Leadership {
 
     /// Until this replica leads.
     pub async fn won(&mut self) -> Result<(), LeadershipError> {
-        let mut glance = Instant::now() + GLANCE;
+        let (mut glance, mut since) = (Instant::now() + GLANCE, None);
         loop {
-            if self.election.holds() && self.fence.passable(Instant::now()) {
+            let now = Instant::now();
+            if !self.election.holds() || !self.fence.passable(now) {
+                since = None;
+            } else if now.duration_since(*since.get_or_insert(now)) >= SETTLE && self.is_ours().await {
                 return Ok(());
             }
-            if !self.election.holds() && Instant::now() >= glance {
-                glance = Instant::now() + GLANCE;
+            if now >= glance {
+                glance = now + GLANCE;
                 if self.is_free().await && self.stand_again().await.is_ok() {
-                    // Whoever is slow to take it is not hurried again.
-                    glance = Instant::now() + LEASE;
+                    glance = Instant::now() + TAKING;
                 }
             }
             // The flag comes once; a renewal that the fence takes comes after it.
@@ -125,13 +132,21 @@ impl Leadership {
             }
         };
         self.fence.close();
+        // It is another's, or soon may be.
+        self.election.task.abort();
         error
     }
 
     /// Gives the lease back, so that another replica need not wait for its end.
     pub async fn release(self) {
+        let is_confirmed = self.fence.passable(Instant::now());
         self.fence.close();
         let Election { holding, task } = self.election;
+        if !is_confirmed {
+            // What is given back late might be another's.
+            task.abort();
+            return;
+        }
         drop(holding);
         match tokio::time::timeout(RELEASE, task).await {
             Ok(Ok(Ok(()))) => tracing::info!("the lease is released"),
@@ -142,16 +157,25 @@ impl Leadership {
 
     /// Given back, or deleted for so long that whoever held it has ended.
     async fn is_free(&mut self) -> bool {
-        let leases: Api<Lease> = Api::namespaced(self.client.clone(), &self.candidate.namespace);
-        match tokio::time::timeout(GLANCE, leases.get_opt(&self.candidate.lease)).await {
-            Ok(Ok(Some(lease))) => {
+        match self.lease().await {
+            Some(Some(lease)) => {
                 self.gone = None;
                 holder(&lease).is_none()
             }
-            Ok(Ok(None)) => self.gone.get_or_insert_with(Instant::now).elapsed() > LEASE,
+            Some(None) => self.gone.get_or_insert_with(Instant::now).elapsed() > LEASE,
             // One that cannot be read is waited for by the election.
-            Ok(Err(_)) | Err(_) => false,
+            None => false,
         }
+    }
+
+    async fn is_ours(&self) -> bool {
+        self.lease().await.flatten().is_some_and(|lease| holder(&lease) == Some(&self.candidate.identity))
+    }
+
+    /// `None`: it cannot be read now. `Some(None)`: there is none.
+    async fn lease(&self) -> Option<Option<Lease>> {
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), &self.candidate.namespace);
+        tokio::time::timeout(GLANCE, leases.get_opt(&self.candidate.lease)).await.ok()?.ok()
     }
 
     /// `kube-lease-manager` sleeps until the lease would have run out, as it saw it last; another one looks at it at once.
@@ -160,6 +184,7 @@ impl Leadership {
         // What it has taken in the meantime is held by this replica still: the name is the same.
         self.election.task.abort();
         self.election = Election::begin(manager);
+        self.gone = None;
         Ok(())
     }
 }
@@ -287,14 +312,20 @@ fn holder(lease: &Lease) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use tower::{ServiceExt, service_fn};
 
     use super::*;
 
-    async fn answered(fence: &Fence, method: Method, status: u16, holder: &str) {
-        let lease = format!(
+    fn lease_of(holder: &str) -> String {
+        format!(
             r#"{{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{{}},"spec":{{"holderIdentity":"{holder}"}}}}"#
-        );
+        )
+    }
+
+    async fn answered(fence: &Fence, method: Method, status: u16, holder: &str) {
+        let lease = lease_of(holder);
         let server = service_fn(move |_: Request<Body>| {
             let body = Full::new(bytes::Bytes::from(lease.clone()));
             async move { Ok::<_, BoxError>(Response::builder().status(status).body(body).unwrap()) }
@@ -315,16 +346,23 @@ mod tests {
         assert!(fence.passable(Instant::now()));
     }
 
-    #[tokio::test]
-    async fn c12_a_leader_that_is_not_confirmed_in_time_is_over() {
-        let fence = Fence::closed(Duration::from_millis(300));
+    /// With an API server whose lease says whose it is.
+    fn standing(fence: Fence, whose: Arc<Mutex<&'static str>>) -> (Leadership, watch::Sender<bool>) {
+        let server = service_fn(move |_: Request<Body>| {
+            let lease = Full::new(bytes::Bytes::from(lease_of(*whose.lock().unwrap())));
+            async move { Ok::<_, BoxError>(Response::new(lease)) }
+        });
         let (holds, holding) = watch::channel(true);
         let election = Election { holding, task: tokio::spawn(std::future::pending()) };
-        let nobody = service_fn(async |_: Request<Body>| Err::<Response<Body>, _>(BoxError::from("nobody is asked")));
-        let candidate =
-            Candidate { identity: "me".to_owned(), namespace: "here".to_owned(), lease: "lease".to_owned() };
-        let client = Client::new(nobody, "here");
-        let mut leadership = Leadership { client, candidate, fence: fence.clone(), election, gone: None };
+        let [identity, namespace, lease] = ["me", "here", "lease"].map(str::to_owned);
+        let candidate = Candidate { identity, namespace, lease };
+        (Leadership { client: Client::new(server, "here"), candidate, fence, election, gone: None }, holds)
+    }
+
+    #[tokio::test]
+    async fn c12_a_leader_that_is_not_confirmed_in_time_is_over() {
+        let fence = Fence::closed(SETTLE + Duration::from_secs(1));
+        let (mut leadership, holds) = standing(fence.clone(), Arc::new(Mutex::new("me")));
         fence.renewed(Instant::now());
         leadership.won().await.unwrap();
         assert!(matches!(leadership.lost().await, LeadershipError::Unconfirmed));
@@ -335,5 +373,15 @@ mod tests {
         holds.send(false).unwrap();
         assert!(matches!(leadership.lost().await, LeadershipError::Lost));
         assert!(!leadership.fence.passable(Instant::now()), "closed although the renewal is young");
+    }
+
+    #[tokio::test]
+    async fn c11_a_lease_that_another_has_just_emptied_or_taken_is_not_won() {
+        let (fence, whose) = (Fence::closed(TENURE), Arc::new(Mutex::new("another")));
+        let (mut leadership, _holds) = standing(fence.clone(), whose.clone());
+        fence.renewed(Instant::now());
+        assert!(tokio::time::timeout(SETTLE * 2, leadership.won()).await.is_err(), "the lease is another's");
+        *whose.lock().unwrap() = "me";
+        leadership.won().await.unwrap();
     }
 }

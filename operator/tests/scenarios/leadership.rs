@@ -63,8 +63,8 @@ async fn c11_a_lease_that_was_deleted_is_made_again_when_nobody_can_hold_it() {
     let (mut first, second) = pair(&stage).await;
     first.signal(Signal::KILL);
     first.ended().await;
-    stage.run("delete lease claude-gateway-operator").await;
     let deleted = Instant::now();
+    stage.run("delete lease claude-gateway-operator").await;
     eventually_within(PATIENCE, "the second leads", async || leads(&second).await).await;
     println!("C11: the second leads {:?} after the lease was deleted", deleted.elapsed());
     assert!(deleted.elapsed() > Duration::from_secs(13), "whoever held it might still write");
@@ -80,7 +80,7 @@ async fn c11_a_leader_that_was_frozen_ends_before_it_writes() {
     eventually_within(PATIENCE, "it reconciles", async || !stage.get("service claude").await.is_null()).await;
     stage.until_at_rest().await;
     let mark = stage.plane.mark();
-    // Something to do, for whoever believes to lead.
+    // Whoever believes to lead looks at the gateway at once.
     first.signal(Signal::CONT);
     assert!(!first.ended().await.success(), "a leader that lost its lease has to say so");
     let writes = stage.writes_since(mark);
