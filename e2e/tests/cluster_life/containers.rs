@@ -95,7 +95,10 @@ async fn d5_a_gateways_pods_turn_to_nobody_but_those_whom_its_object_names() {
     let clients = stage.clients_of_pods().await;
     let streams: JoinSet<Result<()>> =
         clients.iter().flat_map(|client| (0..AT_ONCE).map(|_| stream(client.clone()))).collect();
-    streams.join_all().await.into_iter().collect::<Result<()>>().unwrap();
+    let ends: Result<()> = streams.join_all().await.into_iter().collect();
+    if let Err(error) = ends {
+        panic!("{error}, and pods warn:\n{}", stage.warnings().await);
+    }
 
     let model = at_head("tcp", stage.surroundings.model.address().port());
     let mut named = named_by_gateways(stage);

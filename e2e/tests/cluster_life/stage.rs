@@ -90,6 +90,17 @@ impl Stage {
         self.surroundings.cluster.plane().kubectl()
     }
 
+    /// What the pods that run have warned of.
+    pub(crate) async fn warnings(&self) -> String {
+        let mut warnings = String::new();
+        for pod in self.pods().await {
+            let log = self.run(&format!("logs {}", pod.name)).await;
+            let lines = log.lines().filter(|line| line.contains("WARN") || line.contains("ERROR"));
+            lines.for_each(|line| warnings.extend([pod.name.as_str(), ": ", line, "\n"]));
+        }
+        warnings
+    }
+
     pub(crate) async fn run(&self, arguments: &str) -> String {
         self.kubectl().run(&format!("{arguments} -n {NAMESPACE}")).await.unwrap()
     }
