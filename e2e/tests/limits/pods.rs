@@ -2,10 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::cast::{
-    client::{Client, Response},
-    fleet::metric,
-};
+use e2e::cast::fleet::metric;
 use serde_json::json;
 
 use crate::{
@@ -16,24 +13,6 @@ use crate::{
 /// The lease of a share, and a busy machine.
 const LEASE: Duration = Duration::from_secs(10);
 
-/// What lies idle elsewhere comes, though a busy machine may take longer than the gateway waits for it.
-async fn ask_patiently(turn: Turn, client: &Client) -> Response {
-    for _ in 0..4 {
-        let answer = turn.ask(client).await;
-        if answer.status == 200 {
-            return answer;
-        }
-    }
-    turn.ask(client).await
-}
-
-async fn take_patiently(turn: Turn, client: &Client) -> u16 {
-    let answer = ask_patiently(turn, client).await;
-    let status = answer.status;
-    answer.bytes().await.unwrap();
-    status
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn one_place_on_three_pods_goes_wherever_it_is_needed() {
     let (_fleet, clients) = limited(3, json!({"concurrent_requests": 1})).await;
@@ -42,8 +21,12 @@ async fn one_place_on_three_pods_goes_wherever_it_is_needed() {
         let (here, elsewhere) = (&clients[turn % 3], &clients[(turn + 1) % 3]);
         let mut held = Turn::of(10, 10).lasting(Duration::from_secs(3)).ask(here).await;
         at_once += usize::from(held.status == 200);
-        if held.status != 200 {
-            held = ask_patiently(Turn::of(10, 10).lasting(Duration::from_secs(3)), here).await;
+        // A busy machine may take longer than the gateway waits.
+        for _ in 0..5 {
+            if held.status == 200 {
+                break;
+            }
+            held = Turn::of(10, 10).lasting(Duration::from_secs(3)).ask(here).await;
         }
         assert_eq!(held.status, 200, "turn {turn}: the place of the pod before is idle");
         if turn % 4 == 0 {
@@ -54,7 +37,7 @@ async fn one_place_on_three_pods_goes_wherever_it_is_needed() {
         // Whoever leaves gives the place back.
         drop(held);
     }
-    assert!(at_once >= 6, "{at_once} of 12 got it at once");
+    assert!(at_once >= 9, "{at_once} of 12 got it at once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,12 +62,8 @@ async fn nobody_is_refused_while_what_is_missing_lies_idle_elsewhere() {
     for client in &clients {
         assert_eq!(Turn::of(2_000, 100).take(client).await, 200);
     }
-    assert_eq!(take_patiently(Turn::of(110_000, 100), &clients[1]).await, 200, "only together they have so much");
-    assert_eq!(
-        take_patiently(Turn::of(2_000, 100), &clients[2]).await,
-        200,
-        "and what is left goes to whoever needs it"
-    );
+    assert_eq!(Turn::of(110_000, 100).take(&clients[1]).await, 200, "only together they have so much");
+    assert_eq!(Turn::of(2_000, 100).take(&clients[2]).await, 200, "and what is left goes to whoever needs it");
     assert_eq!(Turn::of(8_000, 100).ask(&clients[0]).await.status, 429);
     for pod in &fleet.pods {
         assert_eq!(metric(pod, "limits_unchecked_total").await.unwrap(), 0.0);
@@ -95,7 +74,7 @@ async fn nobody_is_refused_while_what_is_missing_lies_idle_elsewhere() {
 async fn what_was_used_on_one_pod_is_used_on_all() {
     let (_fleet, clients) = limited(3, json!({"tokens_per_day": 10_000})).await;
     let (mut used, mut turn) = (0, 0);
-    while take_patiently(Turn::of(900, 100), &clients[turn % 3]).await == 200 {
+    while Turn::of(900, 100).take(&clients[turn % 3]).await == 200 {
         (used, turn) = (used + 1_000, turn + 1);
         assert!(used <= 20_000, "there is no limit");
     }

@@ -130,7 +130,7 @@ impl Stage {
             *writes.entry((call.resource, call.subresource, call.name)).or_default() += 1;
         }
         for ((resource, subresource, name), count) in writes {
-            let bound = if subresource == "status" { 12 } else { 2 };
+            let bound = if subresource == "status" { 8 } else { 2 };
             assert!(count <= bound, "{resource} {name} {subresource} was written {count} times");
         }
     }
