@@ -92,14 +92,12 @@ async fn elected<T: Debug>(
     let fence = Fence::closed(TENURE);
     let candidate = candidate(settings)?;
     let client = access::election(config.clone(), &fence, &candidate.identity)?;
-    let Candidate { identity, namespace: _, lease } = candidate.clone();
     let mut leadership = tokio::select! {
         () = &mut told => return Ok(None),
         leadership = Leadership::stand(client, candidate, fence.clone()) => leadership,
         ended = &mut *served => bail!("the probes' server ended: {ended:?}"),
     };
     health.stands_by();
-    tracing::info!(identity, lease, "standing by for the lease");
     tokio::select! {
         () = told => {
             leadership.release().await;

@@ -1,7 +1,7 @@
 //! The only door out for URLs that people configure: resolve, check every address, connect to a checked one, never redirect.
 //!
 //! Invariant: a socket from [`Egress::connect`] leads to an address that passed the guard, or to the proxy that the operator
-//! made the boundary. A name is resolved once for each connection, so what was checked is what is connected to. This crate
+//! made the boundary. One answer is taken for each connection, so what was checked is what is connected to. This crate
 //! knows nobody.
 
 mod client;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kube::{Client, Config, client::ClientBuilder};
 use tower::timeout::TimeoutLayer;
 
-use super::{fence::Fence, leadership::Witness, progress::Progress};
+use super::{fence::Fence, progress::Progress, witness::Witness};
 
 /// Until an answer begins, a watch's too: a call that was lost on its way keeps its object waiting no longer.
 const ANSWER: Duration = Duration::from_secs(15);

@@ -1,24 +1,17 @@
 //! Which of the replicas writes: the one whose name stands in the lease.
 //!
-//! `kube-lease-manager` takes and renews the lease; what passes on the wire is witnessed here, because only a confirmed
+//! `kube-lease-manager` takes and renews the lease; what passes on the wire is seen by a `witness`, because only a confirmed
 //! renewal, counted from when it was sent, may keep the fence open. A leader that is not confirmed in time is over: its
 //! process ends, and nobody has to guess what it still believes.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Full};
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::{Api, Client, client::Body};
+use kube::{Api, Client};
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError, LeaseParams};
 use tokio::{sync::watch, task::JoinHandle};
-use tower::{BoxError, Layer, Service};
 
-use super::{fence::Fence, progress::Heard};
+use super::{fence::Fence, witness::holder};
 
 /// A lease that is not renewed for this long may be taken by another.
 const LEASE: Duration = Duration::from_secs(15);
@@ -83,7 +76,7 @@ pub struct Leadership {
 
 impl Leadership {
     /// Once the lease answers: what keeps it away now, as rights that are not known yet, may be over soon, and a process
-    /// that ends over it begins no sooner. `client` must carry a [`Witness`] of the same fence.
+    /// that ends over it begins no sooner. `client` must carry a [`Witness`](super::witness::Witness) of the same fence.
     pub async fn stand(client: Client, candidate: Candidate, fence: Fence) -> Self {
         let manager = loop {
             match candidate.manager(&client).await {
@@ -94,6 +87,7 @@ impl Leadership {
                 }
             }
         };
+        tracing::info!(identity = candidate.identity, lease = candidate.lease, "standing by for the lease");
         Self { client, candidate, fence, election: Election::begin(manager), gone: None }
     }
 
@@ -241,110 +235,16 @@ impl Election {
     }
 }
 
-/// Sees renewals pass, and opens the fence for those that the API server confirmed as ours.
-#[derive(Debug, Clone)]
-pub struct Witness {
-    fence: Fence,
-    identity: String,
-}
-
-impl Witness {
-    pub fn new(fence: Fence, identity: &str) -> Self {
-        Self { fence, identity: identity.to_owned() }
-    }
-}
-
-impl<S> Layer<S> for Witness {
-    type Service = Witnessed<S>;
-
-    fn layer(&self, inner: S) -> Witnessed<S> {
-        Witnessed { inner, witness: self.clone() }
-    }
-}
-
-#[derive(Debug, Clone)]
-pub struct Witnessed<S> {
-    inner: S,
-    witness: Witness,
-}
-
-impl<S, B> Service<Request<Body>> for Witnessed<S>
-where
-    S: Service<Request<Body>, Response = Response<B>>,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    type Response = Response<Heard>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Heard>, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context).map_err(Into::into)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let renews = *request.method() == Method::PATCH;
-        let sent = Instant::now();
-        let Witness { fence, identity } = self.witness.clone();
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            let answer = answer.await.map_err(Into::into)?;
-            if !renews || !answer.status().is_success() {
-                return Ok(answer.map(|body| body.map_err(Into::into).boxed_unsync()));
-            }
-            let (head, body) = answer.into_parts();
-            let body = body.collect().await.map_err(Into::into)?.to_bytes();
-            // A renewal that came too late is written into somebody else's lease.
-            if serde_json::from_slice(&body).is_ok_and(|lease| holder(&lease) == Some(&*identity)) {
-                fence.renewed(sent);
-            }
-            Ok(Response::from_parts(head, Full::new(body).map_err(|never| match never {}).boxed_unsync()))
-        })
-    }
-}
-
-/// Whose name the lease holds.
-fn holder(lease: &Lease) -> Option<&str> {
-    lease.spec.as_ref()?.holder_identity.as_deref()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use tower::{ServiceExt, service_fn};
+    use http::{Request, Response};
+    use http_body_util::Full;
+    use kube::client::Body;
+    use tower::{BoxError, service_fn};
 
-    use super::*;
-
-    fn lease_of(holder: &str) -> String {
-        format!(
-            r#"{{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{{}},"spec":{{"holderIdentity":"{holder}"}}}}"#
-        )
-    }
-
-    async fn answered(fence: &Fence, method: Method, status: u16, holder: &str) {
-        let lease = lease_of(holder);
-        let server = service_fn(move |_: Request<Body>| {
-            let body = Full::new(bytes::Bytes::from(lease.clone()));
-            async move { Ok::<_, BoxError>(Response::builder().status(status).body(body).unwrap()) }
-        });
-        let request = Request::builder().method(method).uri("/").body(Body::empty()).unwrap();
-        let answer = Witness::new(fence.clone(), "me").layer(server).oneshot(request).await.unwrap();
-        assert!(!answer.into_body().collect().await.unwrap().to_bytes().is_empty(), "the answer is passed on");
-    }
-
-    #[tokio::test]
-    async fn c11_only_a_confirmed_renewal_of_a_lease_that_is_ours_opens_the_fence() {
-        let fence = Fence::closed(TENURE);
-        answered(&fence, Method::GET, 200, "me").await;
-        answered(&fence, Method::PATCH, 409, "me").await;
-        answered(&fence, Method::PATCH, 200, "another").await;
-        assert!(!fence.passable(Instant::now()));
-        answered(&fence, Method::PATCH, 200, "me").await;
-        assert!(fence.passable(Instant::now()));
-    }
+    use super::{super::witness::tests::lease_of, *};
 
     /// With an API server whose lease says whose it is.
     fn standing(fence: Fence, whose: Arc<Mutex<&'static str>>) -> (Leadership, watch::Sender<bool>) {

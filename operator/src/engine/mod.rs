@@ -16,3 +16,4 @@ pub mod progress;
 pub mod scope;
 pub mod settings;
 pub mod watch;
+pub mod witness;
